@@ -1,0 +1,48 @@
+# plainscan: `make help` lists what there is.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: help setup demo test check fix bench docs paper clean
+
+help:  ## this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+
+setup: $(READY)  ## a virtual environment with every version pinned
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	@touch $@
+
+demo: $(READY)  ## synthetic DICOM + reports -> trained, judged classifier -> runs/demo/report.html
+	$(BIN)/plainscan run configs/demo.toml
+
+test: $(READY)  ## every check: lint, types, layers, docs, doctests, unit and end-to-end tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest
+
+check: $(READY)  ## the quick ones, under a minute
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest -m "not slow"
+
+fix: $(READY)  ## format and mend what ruff can mend
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(READY)  ## speed and memory as ratios, each against a peer in one run
+	$(BIN)/python benchmarks/run_all.py
+
+docs: $(READY)  ## the generated pages: docs/reference/config.md and command-line.md
+	$(BIN)/python docs/generate.py
+
+paper: $(READY)  ## the 2020 study's cohort, split by image and by patient (long: see configs/zhang2020.toml)
+	$(BIN)/plainscan run configs/zhang2020.toml
+
+clean:  ## remove what was made, keep runs/
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache build dist

@@ -1,0 +1,97 @@
+"""Write the pages that are made from the code: docs/reference/config.md and command-line.md.
+
+python docs/generate.py          write them
+python docs/generate.py --check  exit 1 when a page is not up to date
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from pydantic_core import PydanticUndefined
+
+from plainscan.cli import STAGES
+from plainscan.config import Experiment, Section
+
+REFERENCE = Path(__file__).parent / "reference"
+NOTE = "<!-- Made from the code by `make docs`; do not edit. -->\n"
+
+
+def config_page() -> str:
+    """Every section and key of a configuration file."""
+    lines = [NOTE, "# The configuration file\n"]
+    lines.append("`plainscan run CONFIG.toml` reads it. An unknown key is an error. Paths are relative to where the")
+    lines.append("command is run. A stage without a section does not run. `configs/` holds examples.\n")
+    lines += ["## At the top\n", *_table({n: f for n, f in Experiment.model_fields.items() if f.description})]
+    lines.append(
+        "\nWith `[phantom]`, the keys `scan.source`, `label.reports` and `label.truth` default to what it made."
+    )
+    for stage, (section, _) in STAGES.items():
+        if stage in Experiment.model_fields:
+            lines += [f"\n## [{stage}]\n", f"{_summary(section)}\n", *_table(dict(section.model_fields))]
+    return "\n".join(lines) + "\n"
+
+
+def command_page() -> str:
+    """Every sub-command and its options."""
+    lines = [NOTE, "# The command line\n"]
+    lines.append(
+        "`plainscan COMMAND --help` says the same. RUN is the run folder: each stage reads the tables that the"
+    )
+    lines.append("stages before left there and adds its own. A stage whose inputs have not changed is skipped.\n")
+    lines.append(
+        "Exit codes: 0 done, 2 something that the caller can mend (the message says what), 1 a mistake of ours."
+    )
+    for stage, (section, positional) in STAGES.items():
+        options = {n: f for n, f in section.model_fields.items() if n not in positional}
+        words = " ".join(name if name == "RUN" else name.upper() for name in positional)
+        required = "" if positional == ("RUN",) else " --out RUN"
+        lines += [f"\n## plainscan {stage}\n", f"{_summary(section)}\n"]
+        lines.append(f"```\nplainscan {' '.join(filter(None, [stage, words]))}{required} [OPTIONS]\n```\n")
+        lines += _table(options, flag=True)
+    lines += ["\n## plainscan run\n", "```\nplainscan run CONFIG.toml\n```\n"]
+    lines.append("Runs every stage that has a section in the file, in order. See [the configuration file](config.md).")
+    return "\n".join(lines) + "\n"
+
+
+def _summary(section: type[Section]) -> str:
+    return (section.__doc__ or "").strip().splitlines()[0]
+
+
+def _table(fields: dict[str, Any], flag: bool = False) -> list[str]:
+    if not fields:
+        return ["No options."]
+    head = ["| option | meaning | default |" if flag else "| key | meaning | default |", "|---|---|---|"]
+    return head + [f"| `{_name(n, flag)}` | {f.description} | {_default(f.default)} |" for n, f in fields.items()]
+
+
+def _name(name: str, flag: bool) -> str:
+    return f"--{name.replace('_', '-')}" if flag else name
+
+
+def _default(value: Any) -> str:
+    if value is PydanticUndefined:
+        return "required"
+    if value is None or value == ():
+        return "none"
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+def main(check: bool) -> int:
+    """Write the pages, or compare them."""
+    stale = []
+    for name, text in {"config.md": config_page(), "command-line.md": command_page()}.items():
+        path = REFERENCE / name
+        if check and (not path.is_file() or path.read_text(encoding="utf-8") != text):
+            stale.append(name)
+        elif not check:
+            path.write_text(text, encoding="utf-8")
+    if stale:
+        print(f"not up to date: {', '.join(stale)}; run `make docs`", file=sys.stderr)
+    return int(bool(stale))
+
+
+if __name__ == "__main__":
+    sys.exit(main("--check" in sys.argv))

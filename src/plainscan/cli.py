@@ -1,0 +1,171 @@
+"""The command line: one sub-command per stage, its options made from the stage's section in `config`.
+
+No logic here: parse, call, turn an error into a message and an exit code (2: yours to mend, 1: ours).
+"""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import inspect
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Final, get_args, get_type_hints
+
+import typer
+
+import plainscan
+from plainscan import config
+from plainscan.errors import ConfigError, PlainscanError, StorageError
+
+# Sub-command: its section, and which of its fields are positional; `RUN` stands for the run folder.
+STAGES: Final[dict[str, tuple[type[config.Section], tuple[str, ...]]]] = {
+    "phantom": (config.PhantomSettings, ()),
+    "scan": (config.ScanSettings, ("source",)),
+    "images": (config.ImagesSettings, ("source",)),
+    "select": (config.SelectSettings, ("RUN",)),
+    "label": (config.LabelSettings, ("RUN",)),
+    "split": (config.SplitSettings, ("RUN",)),
+    "prepare": (config.PrepareSettings, ("RUN",)),
+    "train": (config.TrainSettings, ("RUN",)),
+    "evaluate": (config.EvaluateSettings, ("RUN",)),
+    "predict": (config.PredictSettings, ("source",)),
+}
+
+app = typer.Typer(
+    name="plainscan",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="From an archive of non-contrast head CT to a slice classifier with heat maps. "
+    "Research software, not a medical device.",
+)
+
+
+def _add(stage: str, section: type[config.Section], positional: tuple[str, ...]) -> None:
+    def command(**values: Any) -> None:
+        folder = _run_folder(values.pop("run", None), values.pop("out", None))
+        settings = config.make_section(section, **values)
+        importlib.import_module(f"plainscan.stages.{stage}").run(folder, settings)
+
+    parameters = [_run_argument()] if positional == ("RUN",) else []
+    parameters += [_parameter(section, name, name in positional) for name in section.model_fields]
+    parameters.append(_out_option(required=positional != ("RUN",)))
+    parameters.sort(key=lambda p: p.kind)
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # Typer reads it
+    app.command(stage, help=section.__doc__)(command)
+
+
+def _parameter(section: type[config.Section], name: str, is_argument: bool) -> inspect.Parameter:
+    field = section.model_fields[name]
+    hint = get_type_hints(section)[name]
+    default: Any = inspect.Parameter.empty if field.is_required() else field.default
+    if is_argument:
+        info: Any = typer.Argument(help=field.description)
+        return inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Annotated[hint, info])
+    if name == "windows":
+        hint, default = str, ",".join(f"{center:g}/{width:g}" for center, width in default)
+    metavar = "CENTER WIDTH" if name == "window" else None
+    flags = f"--{name.replace('_', '-')}"
+    info = typer.Option(f"{flags}/--no-{flags[2:]}" if hint is bool else flags, help=field.description, metavar=metavar)
+    return inspect.Parameter(
+        name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[_plain(hint), info]
+    )
+
+
+def _plain(hint: Any) -> Any:
+    """The hint without the ranges that pydantic checks."""
+    if get_args(hint) and hasattr(hint, "__metadata__"):
+        return get_args(hint)[0]
+    return hint
+
+
+def _run_argument() -> inspect.Parameter:
+    info = typer.Argument(help="The run folder: it holds the tables of the stages before.", metavar="RUN")
+    return inspect.Parameter(
+        "run",
+        inspect.Parameter.POSITIONAL_OR_KEYWORD,
+        default=None,
+        annotation=Annotated[Path | None, info],
+    )
+
+
+def _out_option(required: bool) -> inspect.Parameter:
+    text = "The run folder to write to." if required else "The same as RUN; give one of them."
+    default = inspect.Parameter.empty if required else None
+    hint = Path if required else Path | None
+    annotation = Annotated[hint, typer.Option("--out", help=text)]  # type: ignore[valid-type]  # chosen at run time
+    return inspect.Parameter("out", inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+def _run_folder(run: Path | None, out: Path | None) -> Path:
+    folder = run or out
+    if folder is None or (run and out and run.resolve() != out.resolve()):
+        raise ConfigError(
+            "no run folder" if folder is None else "two different run folders",
+            where="RUN",
+            expected="the folder that holds the tables of the stages before",
+        )
+    return folder.parent if folder.suffix == ".parquet" else folder
+
+
+for _stage, (_section, _positional) in STAGES.items():
+    _add(_stage, _section, _positional)
+
+
+@app.command("run")
+def run_experiment(
+    config_file: Annotated[Path, typer.Argument(metavar="CONFIG.toml", help="The experiment; see configs/.")],
+) -> None:
+    """Run all stages of an experiment; a stage whose inputs have not changed is skipped."""
+    from plainscan.stages.run import run
+
+    run(config_file)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"plainscan {plainscan.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    del version  # the callback above has already acted on it
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit: 0 done, 2 yours to mend, 1 ours."""
+    sys.exit(_guard(lambda: app(arguments, standalone_mode=True)))
+
+
+def _guard(call: Callable[[], object]) -> int:
+    try:
+        call()
+    except PlainscanError as error:
+        return _fail(f"Error: {error}", error.exit_code)
+    except KeyboardInterrupt:
+        return _fail("Stopped. Run the same command again to go on.", 130)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.ENOTDIR):
+            return _fail(f"Error: {error.strerror}. Free some space or choose another folder.", StorageError.exit_code)
+        return _ours()
+    except Exception:  # the last line of defence: everything else is our mistake
+        return _ours()
+    return 0
+
+
+def _fail(message: str, code: int) -> int:
+    print(message, file=sys.stderr)
+    return code
+
+
+def _ours() -> int:
+    traceback.print_exc()
+    return _fail("This is a mistake in plainscan. Please report the lines above, without patient data.", 1)

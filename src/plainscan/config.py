@@ -1,0 +1,215 @@
+"""The experiment: one frozen section per stage, read from TOML. An unknown key is an error.
+
+A setting lives here once: its key, type, range, default and meaning. The options of the command line and
+the table in docs/reference/config.md are made from these fields. Paths are relative to where the command
+is run.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from plainscan.errors import ConfigError
+
+
+def _parse_windows(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return [part.split("/") for part in value.replace(",", " ").split()]
+
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Positive = Annotated[int, Field(ge=1)]
+WindowPair = tuple[float, Annotated[float, Field(gt=0)]]
+Windows = Annotated[tuple[WindowPair, ...], BeforeValidator(_parse_windows), Field(min_length=1)]
+
+
+class Section(BaseModel):
+    """Base of all sections: immutable, no unknown key."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+SectionType = TypeVar("SectionType", bound=Section)
+
+
+class PhantomSettings(Section):
+    """Make a synthetic cohort: DICOM files, reports and masks."""
+
+    patients: Positive = Field(40, description="Number of patients; each has one to three studies.")
+    size: Literal[256, 512] = Field(512, description="Rows and columns of an image.")
+    slices: tuple[Positive, Positive] = Field((20, 36), description="Fewest and most slices of a study.")
+    finding_rate: Share = Field(0.5, description="Share of studies with at least one finding.")
+    language: Literal["zh", "en", "mixed"] = Field("mixed", description="Language of the reports.")
+    seed: int = Field(2020, description="Same seed, same bytes.")
+
+
+class ScanSettings(Section):
+    """Read the headers of a folder, ZIP or file into the catalogue."""
+
+    source: Path = Field(description="Folder, ZIP or single file; anything may lie in it.")
+
+
+class SelectSettings(Section):
+    """Choose one axial non-contrast soft-tissue head series a study."""
+
+    minimum_slices: Positive = Field(8, description="A series with fewer slices is left out.")
+
+
+class LabelSettings(Section):
+    """Turn reports and slice labels into the table of labels."""
+
+    reports: Path | None = Field(None, description="CSV with study_uid and report, or a folder of <study_uid>.txt.")
+    slices: Path | None = Field(None, description="CSV with instance_uid (or file) and one column per finding.")
+    truth: Path | None = Field(None, description="Run folder of the phantom stage: labels from its masks.")
+
+
+class SplitSettings(Section):
+    """Split into train, tune and test by patient."""
+
+    unit: Literal["patient", "image"] = Field("patient", description="What is drawn; by image leaks patients.")
+    train: Share = Field(0.7, description="Share of the training split.")
+    tune: Share = Field(0.2, description="Share of the tuning split.")
+    test: Share = Field(0.1, description="Share of the test split.")
+    seed: int = Field(2020, description="Same seed, same split.")
+    no_finding: Positive | None = Field(None, description="Keep exactly so many slices without a finding.")
+    any_finding: Positive | None = Field(None, description="Keep exactly so many slices with a finding.")
+
+    @model_validator(mode="after")
+    def _shares_add_up(self) -> SplitSettings:
+        total = self.train + self.tune + self.test
+        if abs(total - 1.0) > 1e-9:
+            raise ValueError(f"train + tune + test is {total:g}, expected 1")
+        return self
+
+
+class PrepareSettings(Section):
+    """Put HU on the network's grid, as memory-mapped shards."""
+
+    size: Annotated[int, Field(ge=64, le=1024, multiple_of=32)] = Field(256, description="Side of the input, pixels.")
+    neighbors: Annotated[int, Field(ge=0, le=4)] = Field(0, description="Neighboring slices on each side.")
+
+
+class TrainSettings(Section):
+    """Train one network with one logit per finding, and write its bundle."""
+
+    network: Literal["resnet18", "resnet50"] = Field("resnet50", description="Which residual network.")
+    windows: Windows = Field(
+        ((40.0, 80.0), (80.0, 200.0), (600.0, 2800.0)),
+        description="Windows as channels, CENTER/WIDTH in HU, separated by commas.",
+    )
+    epochs: Positive = Field(20, description="Passes over the training split.")
+    batch: Positive = Field(32, description="Slices in a step, over all processes.")
+    learning_rate: Annotated[float, Field(gt=0)] = Field(1e-3, description="Peak of the cosine schedule.")
+    weight_decay: Annotated[float, Field(ge=0)] = Field(0.05, description="Of weights; never of norms and biases.")
+    warmup: Share = Field(0.05, description="Share of all steps.")
+    precision: Literal["bf16", "fp32"] = Field("bf16", description="Of the forward pass.")
+    augment: bool = Field(True, description="Augmentation that is physically possible for CT.")
+    init: Path | None = Field(None, description="Weight file in torchvision's format, or a bundle, to start from.")
+    target_sensitivity: Share = Field(0.95, description="Operating point: best specificity with at least this on tune.")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where to train.")
+    seed: int = Field(2020, description="Same seed, same weights on the same machine.")
+
+
+class EvaluateSettings(Section):
+    """Judge the bundle on the test split."""
+
+    resamples: Positive = Field(1000, description="Bootstrap resamples of patients.")
+    level: Annotated[float, Field(gt=0, lt=1)] = Field(0.95, description="Coverage of the intervals.")
+    gallery: Annotated[int, Field(ge=0)] = Field(12, description="Worst errors shown of each kind.")
+    seed: int = Field(2020, description="Of the resamples.")
+
+
+class PredictSettings(Section):
+    """Score a source and draw its heat maps."""
+
+    source: Path = Field(description="DICOM folder, ZIP or file; or pictures, with --window.")
+    model: Path = Field(description="Bundle: the folder that holds model.onnx and card.json.")
+    window: WindowPair | None = Field(None, description="Window burnt into the pictures, HU.")
+    heatmaps: bool = Field(True, description="Write an overlay picture per slice.")
+    threads: Annotated[int, Field(ge=0)] = Field(0, description="Threads; 0 means one per core.")
+
+
+class ImagesSettings(Section):
+    """Read pictures with labels into the same tables."""
+
+    source: Path = Field(description="Folder of PNG or JPEG slices.")
+    labels: Path = Field(description="CSV with file, patient and one column per finding.")
+    window: WindowPair = Field(description="Window burnt into the pictures, HU.")
+
+
+class Experiment(Section):
+    """All of it, as `plainscan run` reads it. A stage without a section does not run.
+
+    With `units`, the stages from split on run once for each, in a folder of that name; with more than one
+    the results are compared.
+    """
+
+    out: Path = Field(description="The run folder.")
+    units: tuple[Literal["patient", "image"], ...] = Field((), description="Split units to run side by side.")
+    phantom: PhantomSettings | None = None
+    images: ImagesSettings | None = None
+    scan: ScanSettings | None = None
+    select: SelectSettings | None = None
+    label: LabelSettings | None = None
+    split: SplitSettings | None = None
+    prepare: PrepareSettings | None = None
+    train: TrainSettings | None = None
+    evaluate: EvaluateSettings | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _phantom_feeds_the_next_stages(cls, values: dict[str, Any]) -> dict[str, Any]:
+        if "phantom" not in values or "out" not in values:
+            return values
+        out = Path(values["out"])
+        made = {"scan": {"source": out / "dicom"}, "label": {"reports": out / "reports.csv", "truth": out}}
+        return values | {name: paths | values[name] for name, paths in made.items() if name in values}
+
+
+def make_section(section: type[SectionType], **values: object) -> SectionType:
+    """A section from values, with an error that names the key.
+
+    Raises:
+        ConfigError: An unknown key or a value out of range.
+    """
+    try:
+        return section.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(_explain(error), where=section.__name__) from error
+
+
+def read_experiment(path: Path) -> Experiment:
+    """Read and check a TOML file.
+
+    Raises:
+        ConfigError: Not readable, not TOML, an unknown key, or a value out of range; the message names the key.
+    """
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(_reason(error), where=str(path), expected="a TOML file in UTF-8") from error
+    try:
+        return Experiment.model_validate(values)
+    except ValidationError as error:
+        remedy = "docs/reference/config.md lists every key."
+        raise ConfigError(_explain(error), where=str(path), remedy=remedy) from error
+
+
+def _reason(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
+def _explain(error: ValidationError) -> str:
+    return "; ".join(f"{'.'.join(map(str, item['loc']))}: {_say(item)}" for item in error.errors())
+
+
+def _say(item: Any) -> str:
+    if item["type"] == "extra_forbidden":
+        return "no such key"
+    message = str(item["msg"])
+    return message.removeprefix("Value error, ")

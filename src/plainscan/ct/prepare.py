@@ -1,0 +1,177 @@
+"""From a slice in Hounsfield units to the network's input, and from its grid back to the slice.
+
+This is the only place where network input is made. Two steps:
+
+1. ``prepare_slice``: find the head, cut a square around it, resample by area to ``size`` x ``size``,
+   round to whole HU (int16). This is what the prepared shards hold.
+2. ``network_input``: HU to windows, one channel each, in [0, 1].
+
+The square comes from the slice itself, so one rule serves a DICOM study with known spacing and a
+picture with none. Resampling is two matrix products with exact area weights: downscaling averages
+every source pixel by the share of it that a target pixel covers, upscaling interpolates linearly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plainscan.ct.window import Window, to_unit
+
+TISSUE_HU: Final = 5.0  # above water and fat, below brain (20-45 HU): also holds in an 8-bit brain window
+EDGE: Final = 0.1  # the head ends where a row or column holds less than this share of the fullest one's tissue
+MARGIN: Final = 0.05  # added on each side, as a share of the head
+SMALLEST: Final = 0.5  # the square is never smaller than this share of the picture: the vertex stays small
+
+HU: TypeAlias = NDArray[np.floating | np.integer]
+
+
+class Box(NamedTuple):
+    """A square in pixel coordinates of the source slice; may reach beyond its edges."""
+
+    top_px: float
+    left_px: float
+    side_px: float
+
+
+def head_box(hu: HU) -> Box:
+    """Square around the head in a slice.
+
+    Args:
+        hu: One slice, (rows, columns), HU.
+
+    Returns:
+        The square; the largest centred square when there is no tissue on the slice.
+
+    >>> hu = np.full((100, 100), -1000.0)
+    >>> hu[20:80, 30:70] = 35.0
+    >>> box = head_box(hu)
+    >>> round(box.top_px + box.side_px / 2), round(box.left_px + box.side_px / 2), round(box.side_px)
+    (50, 50, 66)
+    """
+    rows, columns = hu.shape
+    tissue = hu > TISSUE_HU
+    if not tissue.any():
+        side = float(max(rows, columns))
+        return Box((rows - side) / 2, (columns - side) / 2, side)
+    top, bottom = _extent(tissue.sum(axis=1))
+    left, right = _extent(tissue.sum(axis=0))
+    side = max(bottom - top, right - left) * (1 + 2 * MARGIN)
+    side = max(side, SMALLEST * min(rows, columns))
+    return Box((top + bottom - side) / 2, (left + right - side) / 2, side)
+
+
+def _extent(profile: NDArray[np.integer]) -> tuple[float, float]:
+    """The run of full rows around the fullest: a caption, a tube or a headrest apart from the head is left out."""
+    thin = np.flatnonzero(profile < EDGE * profile.max())
+    at = int(np.searchsorted(thin, profile.argmax()))
+    start = thin[at - 1] + 1 if at > 0 else 0
+    end = thin[at] if at < len(thin) else len(profile)
+    return float(start), float(end)
+
+
+def weights(length: int, start_px: float, extent_px: float, size: int) -> NDArray[np.float32]:
+    """Resampling matrix (size, length): row i holds the share of each source pixel in target pixel i.
+
+    A target pixel covers ``extent_px / size`` source pixels (at least one: below that, the box turns into
+    linear interpolation). Rows sum to 1 inside the source and to less where the target reaches beyond it.
+
+    >>> weights(4, 0.0, 4.0, 2).tolist()
+    [[0.5, 0.5, 0.0, 0.0], [0.0, 0.0, 0.5, 0.5]]
+    """
+    step = extent_px / size
+    centers = start_px + (np.arange(size) + 0.5) * step
+    half = max(step, 1.0) / 2
+    edges = np.arange(length)
+    overlap = np.minimum(centers[:, None] + half, edges + 1) - np.maximum(centers[:, None] - half, edges)
+    shares = np.clip(overlap, 0.0, None) / (2 * half)
+    if step < 1:  # the widened box reaches over the source's edge: the edge pixel stands for what lies beyond
+        inside = (centers > 0) & (centers < length)
+        shares[inside] /= shares[inside].sum(axis=1, keepdims=True)
+    result: NDArray[np.float32] = shares.astype(np.float32)
+    return result
+
+
+def resample(values: HU, box: Box, size: int, fill: float) -> NDArray[np.float32]:
+    """Cut ``box`` out of a slice and resample it by area.
+
+    Args:
+        values: (rows, columns), any unit.
+        box: The square to cut.
+        size: Side of the result in pixels.
+        fill: Value outside the source.
+
+    Returns:
+        (size, size), float32, the unit of ``values``.
+    """
+    rows = weights(values.shape[0], box.top_px, box.side_px, size)
+    columns = weights(values.shape[1], box.left_px, box.side_px, size)
+    inside = rows @ (values.astype(np.float32) - np.float32(fill)) @ columns.T
+    result: NDArray[np.float32] = (inside + np.float32(fill)).astype(np.float32)
+    return result
+
+
+def restore(values: NDArray[np.floating], box: Box, shape: tuple[int, int]) -> NDArray[np.float32]:
+    """Put a square grid back onto the source slice: linear interpolation, 0 outside the square.
+
+    Args:
+        values: (grid, grid), such as a heat map.
+        box: The square it covers.
+        shape: (rows, columns) of the source slice.
+
+    Returns:
+        (rows, columns), float32.
+    """
+    grid = values.shape[0]
+    rows = _linear(shape[0], box.top_px, box.side_px, grid)
+    columns = _linear(shape[1], box.left_px, box.side_px, grid)
+    result: NDArray[np.float32] = (rows @ values.astype(np.float32) @ columns.T).astype(np.float32)
+    return result
+
+
+def _linear(length: int, start_px: float, extent_px: float, grid: int) -> NDArray[np.float32]:
+    at = (np.arange(length) + 0.5 - start_px) * grid / extent_px - 0.5
+    clamped = np.clip(at, 0, grid - 1)
+    hat = np.clip(1 - np.abs(clamped[:, None] - np.arange(grid)), 0, None)
+    inside = (at >= -0.5) & (at <= grid - 0.5)
+    result: NDArray[np.float32] = (hat * inside[:, None]).astype(np.float32)
+    return result
+
+
+def prepare_slice(planes: Sequence[HU], size: int, box: Box | None = None) -> NDArray[np.int16]:
+    """Prepare one slice and its neighbours.
+
+    Args:
+        planes: The slice itself in the middle, its neighbours around it in anatomical order (an odd
+            number; one plane when the network takes no neighbours). Each (rows, columns), HU. At the end
+            of a study the last slice is repeated.
+        size: Side of the network input in pixels.
+        box: The square; by default the head's on the middle plane.
+
+    Returns:
+        (planes, size, size), int16, HU.
+    """
+    middle = planes[len(planes) // 2]
+    box = box or head_box(middle)
+    cut = [resample(plane, box, size, float(plane.min())) for plane in planes]
+    return np.clip(np.rint(np.stack(cut)), -1024, 3071).astype(np.int16)
+
+
+def network_input(hu: NDArray[np.int16], windows: Sequence[Window]) -> NDArray[np.float32]:
+    """Windows as channels.
+
+    Args:
+        hu: (slices, planes, size, size), int16, HU.
+        windows: At least one.
+
+    Returns:
+        (slices, planes * windows, size, size), float32, [0, 1]; all windows of the first plane first.
+
+    >>> network_input(np.zeros((2, 1, 8, 8), np.int16), [Window(40, 80), Window(80, 200)]).shape
+    (2, 2, 8, 8)
+    """
+    channels = np.stack([to_unit(hu, window) for window in windows], axis=2)
+    return channels.reshape(hu.shape[0], -1, *hu.shape[2:])

@@ -1,0 +1,111 @@
+"""Every error plainscan raises on purpose.
+
+::
+
+    PlainscanError                 exit code 1: our mistake
+    ├── InternalError              a promise of ours is broken
+    └── UserError                  exit code 2: the caller can mend it
+        ├── ConfigError            a setting is unknown, missing or out of range
+        ├── SourceError            a file or folder cannot be read as what it should be
+        │   ├── DicomError         ... as a DICOM image with trustworthy Hounsfield units
+        │   ├── PictureError       ... as a PNG or JPEG slice
+        │   └── ReportError        ... as a report in a known encoding
+        ├── TableError             a table lacks a column, holds a wrong type, a duplicate or a gap
+        ├── LabelError             a label is missing, duplicate or contradictory
+        ├── SplitError             a split is empty or impossible
+        │   └── LeakError          a patient is in two splits
+        ├── BundleError            a model bundle is incomplete, altered or of another version
+        ├── MissingPartError       an optional package that this command needs is not installed
+        └── StorageError           the disk is full or the folder cannot be written
+
+A message names what was found, where, what was expected and what to do. It never holds a patient's
+name, identifier or report text; a path may appear only as the caller gave it.
+"""
+
+from __future__ import annotations
+
+
+class PlainscanError(Exception):
+    """Base of all errors raised on purpose; carries the process exit code."""
+
+    exit_code = 1
+
+
+class InternalError(PlainscanError):
+    """A promise between two of our own parts is broken; please report it."""
+
+
+class UserError(PlainscanError):
+    """Something the caller can mend.
+
+    Args:
+        found: What was met, in a few words.
+        where: The file, tag, table, row or key.
+        expected: What should have been there.
+        remedy: What to do now.
+        code: A short stable word for tables and logs, such as ``missing_rescale``.
+
+    >>> print(UserError("no such key", where="demo.toml: train.epoch", expected="epochs", remedy="Rename it."))
+    demo.toml: train.epoch: no such key; expected epochs. Rename it.
+    """
+
+    exit_code = 2
+
+    def __init__(self, found: str, *, where: str = "", expected: str = "", remedy: str = "", code: str = "") -> None:
+        self.found, self.where, self.expected, self.remedy = found, where, expected, remedy
+        self.code = code or type(self).__name__
+        super().__init__(self._message())
+
+    def _message(self) -> str:
+        text = f"{self.where}: {self.found}" if self.where else self.found
+        if self.expected:
+            text += f"; expected {self.expected}"
+        return f"{text}. {self.remedy}".rstrip() if self.remedy else text
+
+
+class ConfigError(UserError):
+    """A setting is unknown, missing or out of range."""
+
+
+class SourceError(UserError):
+    """A file or folder cannot be read as what it should be."""
+
+
+class DicomError(SourceError):
+    """A DICOM file cannot be turned into trustworthy Hounsfield units."""
+
+
+class PictureError(SourceError):
+    """A PNG or JPEG file is not a usable slice."""
+
+
+class ReportError(SourceError):
+    """A report is unreadable: encoding, columns or file type."""
+
+
+class TableError(UserError):
+    """A table lacks a column, holds a wrong type, a duplicate or a gap."""
+
+
+class LabelError(UserError):
+    """A label is missing, duplicate or contradictory."""
+
+
+class SplitError(UserError):
+    """A split is empty or cannot be made."""
+
+
+class LeakError(SplitError):
+    """The same patient is in two splits."""
+
+
+class BundleError(UserError):
+    """A model bundle is incomplete, altered or of another version."""
+
+
+class MissingPartError(UserError):
+    """An optional package that this command needs is not installed."""
+
+
+class StorageError(UserError):
+    """The disk is full or the folder cannot be written."""

@@ -1,0 +1,1 @@
+"""From a bundle and Hounsfield units to scores and heat maps. Never imports torch."""

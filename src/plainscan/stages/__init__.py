@@ -1,0 +1,1 @@
+"""One module per stage: reads tables, calls the pure parts, writes one artefact and its run record."""

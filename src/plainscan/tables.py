@@ -1,0 +1,287 @@
+"""Every table that crosses a stage border: its columns, types, keys; how it is read, checked, written, hashed.
+
+All tables are Parquet inside a run folder. ``read`` refuses a table whose columns, types or keys are not
+as declared here; ``write`` puts a complete file in place or nothing.
+
+A slice is named everywhere by ``SLICE_KEY``. A missing label is null, never 0.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from plainscan.errors import StorageError, TableError
+from plainscan.findings import FINDING_KEYS
+
+Columns = dict[str, pl.DataType | type[pl.DataType]]
+SLICE_KEY: Final = ("study_uid", "series_uid", "instance_uid", "frame")
+
+_KEY: Final[Columns] = {
+    "patient_id": pl.String,
+    "study_uid": pl.String,
+    "series_uid": pl.String,
+    "instance_uid": pl.String,
+    "frame": pl.Int32,
+}
+
+# Where the pixels are and how to read them. `path` is relative to `source`; a ZIP member is `archive.zip::member`.
+# `kind` is "dicom" or "picture"; a picture's burnt-in window stands in window_center_hu / window_width_hu.
+_PIXELS: Final[Columns] = {
+    "source": pl.String,
+    "path": pl.String,
+    "kind": pl.String,
+    "rows": pl.Int32,
+    "columns": pl.Int32,
+    "pixel_spacing_row_mm": pl.Float64,
+    "pixel_spacing_column_mm": pl.Float64,
+    "slice_thickness_mm": pl.Float64,
+    "window_center_hu": pl.Float64,
+    "window_width_hu": pl.Float64,
+}
+
+_HEADER: Final[Columns] = {
+    "file_bytes": pl.Int64,
+    "number_of_frames": pl.Int32,
+    "sop_class_uid": pl.String,
+    "transfer_syntax_uid": pl.String,
+    "modality": pl.String,
+    "image_type": pl.String,  # values joined by a backslash
+    "series_number": pl.Int32,
+    "instance_number": pl.Int32,
+    "acquisition_number": pl.Int32,
+    "study_date": pl.String,
+    "study_description": pl.String,
+    "series_description": pl.String,
+    "protocol_name": pl.String,
+    "body_part": pl.String,
+    "patient_position": pl.String,
+    "patient_sex": pl.String,
+    "patient_age": pl.String,
+    "manufacturer": pl.String,
+    "manufacturer_model": pl.String,
+    "convolution_kernel": pl.String,
+    "kvp": pl.Float64,
+    "contrast_agent": pl.String,
+    "gantry_tilt_deg": pl.Float64,  # the tag, never used for geometry
+    "bits_allocated": pl.Int32,
+    "bits_stored": pl.Int32,
+    "pixel_representation": pl.Int32,
+    "samples_per_pixel": pl.Int32,
+    "photometric": pl.String,
+    "rescale_slope": pl.Float64,
+    "rescale_intercept": pl.Float64,
+    "rescale_type": pl.String,
+    "pixel_padding_value": pl.Int32,
+    "position_x_mm": pl.Float64,
+    "position_y_mm": pl.Float64,
+    "position_z_mm": pl.Float64,
+    "orientation": pl.List(pl.Float64),  # six direction cosines, row first (PS3.3 C.7.6.2.1.1)
+}
+
+# The slice's place in its series, lowest (feet) first. `slice_height` runs from 0 (lowest) to 1 (vertex).
+# `tilt_deg` is computed from the orientation. `flags` holds coded remarks such as "uneven_spacing".
+_PLACE: Final[Columns] = {
+    "slice_index": pl.Int32,
+    "slice_count": pl.Int32,
+    "slice_position_mm": pl.Float64,
+    "slice_height": pl.Float64,
+    "tilt_deg": pl.Float64,
+    "flags": pl.List(pl.String),
+}
+
+_WHO: Final[Columns] = {
+    "patient_sex": pl.String,
+    "patient_age": pl.String,
+    "manufacturer": pl.String,
+    "convolution_kernel": pl.String,
+}
+_LABELS: Final[Columns] = dict.fromkeys(FINDING_KEYS, pl.Int8)  # 1 present, 0 absent, null not known
+
+
+@dataclass(frozen=True)
+class Table:
+    """A declared table: file name, columns with their types, the columns that identify a row."""
+
+    name: str
+    columns: Columns
+    key: tuple[str, ...]
+
+    def path(self, folder: Path) -> Path:
+        """Where the table lies in a run folder."""
+        return folder / f"{self.name}.parquet"
+
+
+CATALOGUE: Final = Table("catalogue", {**_KEY, **_PIXELS, **_HEADER}, ("source", "path", "frame"))
+REJECTS: Final = Table(
+    "rejects",
+    {"source": pl.String, "path": pl.String, "code": pl.String, "detail": pl.String, "file_bytes": pl.Int64},
+    (),
+)
+COHORT: Final = Table("cohort", {**_KEY, **_PIXELS, **_PLACE, **_WHO}, SLICE_KEY)
+# level is "study", "series" or "instance": what was left out; slices counts the rows of the catalogue it took along.
+EXCLUSIONS: Final = Table(
+    "exclusions",
+    {
+        "level": pl.String,
+        "study_uid": pl.String,
+        "series_uid": pl.String,
+        "instance_uid": pl.String,
+        "frame": pl.Int32,
+        "code": pl.String,
+        "detail": pl.String,
+        "slices": pl.Int32,
+    },
+    (),
+)
+# One row per study and finding: status is "present", "absent" or "uncertain"; not mentioned is no row.
+REPORT_FINDINGS: Final = Table(
+    "report_findings",
+    {
+        "study_uid": pl.String,
+        "finding": pl.String,
+        "status": pl.String,
+        "sentence": pl.String,
+        "start": pl.Int32,
+        "end": pl.Int32,
+    },
+    ("study_uid", "finding"),
+)
+LABELS: Final = Table(
+    "labels",
+    {**dict.fromkeys(SLICE_KEY[:3], pl.String), "frame": pl.Int32, **_LABELS, "label_source": pl.String},
+    SLICE_KEY,
+)
+MANIFEST: Final = Table(
+    "manifest", {**COHORT.columns, **_LABELS, "label_source": pl.String, "split": pl.String}, SLICE_KEY
+)
+# The prepared shards' index: row `row` of `prepared/<shard>` is this slice; box_* is the square it was cut from.
+PREPARED: Final = Table(
+    "prepared",
+    {
+        **MANIFEST.columns,
+        "shard": pl.String,
+        "row": pl.Int32,
+        "box_top_px": pl.Float64,
+        "box_left_px": pl.Float64,
+        "box_side_px": pl.Float64,
+    },
+    SLICE_KEY,
+)
+# Synthetic truth: `mask` is the file in truth/, an .npz with `masks` uint16 (slices, rows, columns), where bit i stands
+# for FINDING_KEYS[i], and `instance_uids`; `mask_index` is the slice's place in it.
+TRUTH: Final = Table(
+    "truth",
+    {
+        **dict.fromkeys(SLICE_KEY[:3], pl.String),
+        "frame": pl.Int32,
+        "mask": pl.String,
+        "mask_index": pl.Int32,
+        **_LABELS,
+    },
+    SLICE_KEY,
+)
+
+SPLITS: Final = ("train", "tune", "test")
+
+
+def check(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
+    """The frame with exactly the table's columns, in order and type.
+
+    Raises:
+        TableError: A column is missing, of another type, or the key is not unique.
+    """
+    missing = [name for name in table.columns if name not in frame.columns]
+    if missing:
+        raise TableError(
+            f"no column {', '.join(missing)}", where=table.name, expected=f"columns {', '.join(table.columns)}"
+        )
+    frame = frame.select(list(table.columns))
+    for name, dtype in table.columns.items():
+        if frame.schema[name] != dtype:
+            raise TableError(f"{frame.schema[name]}", where=f"{table.name}.{name}", expected=str(dtype))
+    if table.key and frame.select(pl.struct(list(table.key)).is_duplicated().sum()).item():
+        count = frame.select(pl.struct(list(table.key)).is_duplicated().sum()).item()
+        raise TableError(f"{count} rows share a key", where=table.name, expected=f"one row per {' + '.join(table.key)}")
+    return frame
+
+
+def empty(table: Table) -> pl.DataFrame:
+    """The table without a row."""
+    return pl.DataFrame(schema=table.columns)
+
+
+def from_rows(rows: list[dict[str, object]], table: Table) -> pl.DataFrame:
+    """A checked frame from dictionaries; a column that a row lacks is null."""
+    return check(pl.DataFrame(rows, schema=table.columns, orient="row") if rows else empty(table), table)
+
+
+def read(folder: Path, table: Table) -> pl.DataFrame:
+    """Read and check a table of a run folder.
+
+    Raises:
+        TableError: The file is missing, not Parquet, or not as declared.
+    """
+    path = table.path(folder)
+    if not path.is_file():
+        raise TableError(
+            "no such table",
+            where=path.name,
+            expected=f"a run folder that holds {path.name}",
+            remedy="Run the stage that writes it first; `plainscan --help` lists them in order.",
+        )
+    try:
+        frame = pl.read_parquet(path)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise TableError(
+            "not a readable Parquet file",
+            where=path.name,
+            expected=table.name,
+            remedy="Delete it and run its stage again.",
+        ) from error
+    return check(frame, table)
+
+
+def write(frame: pl.DataFrame, folder: Path, table: Table) -> Path:
+    """Check a table and put it in place whole."""
+    path = table.path(folder)
+    with whole_file(path) as partial:
+        check(frame, table).write_parquet(partial)
+    return path
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Write to a neighbour and rename: the file at ``path`` is complete or absent.
+
+    Raises:
+        StorageError: The disk is full or the folder cannot be written.
+    """
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield partial
+        partial.replace(path)
+    except OSError as error:
+        if error.errno is None or error.filename not in (None, str(partial), str(path), str(path.parent)):
+            raise
+        raise StorageError(
+            error.strerror or "cannot be written",
+            where=path.name,
+            expected="free space and write permission",
+            remedy="Nothing half-written was kept. Free some space and run again.",
+        ) from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file's bytes, hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,133 @@
+"""The documents are true: what they name exists, and what exists is named."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from plainscan.cli import STAGES, app
+from plainscan.config import Experiment
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+HOUSE = ("README", "ARCHITECTURE", "CONTRIBUTING", "GLOSSARY", "CHANGELOG", "SECURITY")
+
+
+def text_of(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def identify(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("name", HOUSE)
+def test_the_house_has_its_papers(name: str) -> None:
+    assert len(text_of(f"{name}.md")) > 300
+
+
+@pytest.mark.parametrize("name", ["LICENSE", "CITATION.cff", "Makefile", "constraints.txt"])
+def test_the_house_has_its_files(name: str) -> None:
+    assert (ROOT / name).is_file()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=identify)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+        if not target.startswith(("http://", "https://", "mailto:")):
+            assert (page.parent / target).exists(), f"{identify(page)} links to {target}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=identify)
+def test_every_file_that_is_named_exists(page: Path) -> None:
+    pattern = r"`((?:src|tests|docs|configs|benchmarks|\.ci)/[\w./-]*[\w/])`"
+    for name in re.findall(pattern, page.read_text(encoding="utf-8")):
+        assert (ROOT / name).exists(), f"{identify(page)} names {name}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=identify)
+def test_every_module_that_is_named_exists(page: Path) -> None:
+    for name in re.findall(r"`plainscan\.((?:\w+\.)*\w+)`", page.read_text(encoding="utf-8")):
+        parts = name.split(".")
+        places = [ROOT / "src" / "plainscan" / Path(*parts[:n]) for n in (len(parts), len(parts) - 1) if n]
+        assert any(p.is_dir() or p.with_suffix(".py").is_file() for p in places), (
+            f"{identify(page)} names plainscan.{name}"
+        )
+
+
+@pytest.mark.parametrize("page", PAGES, ids=identify)
+def test_every_command_that_is_named_exists(page: Path) -> None:
+    commands = {command.name for command in app.registered_commands}
+    for name in re.findall(r"(?:`|^)plainscan ([a-z][\w-]*)", page.read_text(encoding="utf-8"), re.MULTILINE):
+        assert name in commands, f"{identify(page)} names plainscan {name}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=identify)
+def test_every_option_that_is_named_exists(page: Path) -> None:
+    known = {f"--{n.replace('_', '-')}" for section, _ in STAGES.values() for n in section.model_fields}
+    known |= {"--out", "--help", "--version", "--no-heatmaps", "--no-augment"}
+    text = page.read_text(encoding="utf-8")
+    for line in re.findall(r"^\s*plainscan .*$|`plainscan [^`]*`", text, re.MULTILINE):
+        for option in re.findall(r"--[a-z][\w-]*", line):
+            assert option in known, f"{identify(page)} names {option}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=identify)
+def test_every_make_target_that_is_named_exists(page: Path) -> None:
+    targets = set(re.findall(r"^([a-z]+):", text_of("Makefile"), re.MULTILINE))
+    for name in re.findall(r"`make ([a-z]+)`", page.read_text(encoding="utf-8")):
+        assert name in targets, f"{identify(page)} names make {name}"
+
+
+def test_every_module_is_on_the_map() -> None:
+    page = text_of("ARCHITECTURE.md")
+    for module in sorted((ROOT / "src" / "plainscan").rglob("*.py")):
+        name = module.relative_to(ROOT / "src" / "plainscan").as_posix()
+        if module.name not in ("__init__.py", "__main__.py"):
+            assert re.search(rf"\b{re.escape(module.stem)}\b", page), f"ARCHITECTURE.md does not name {name}"
+
+
+def test_every_stage_is_in_the_readme() -> None:
+    page = text_of("README.md")
+    for stage in STAGES:
+        assert f"plainscan {stage}" in page, stage
+
+
+def test_the_generated_pages_are_up_to_date() -> None:
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "docs" / "generate.py"), "--check"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_section_is_in_the_reference() -> None:
+    page = text_of("docs/reference/config.md")
+    for name in Experiment.model_fields:
+        assert f"[{name}]" in page or f"`{name}`" in page
+
+
+def test_every_decision_is_in_the_index() -> None:
+    index = text_of("ARCHITECTURE.md")
+    for page in (ROOT / "docs" / "decisions").glob("*.md"):
+        assert page.name in index, page.name
+
+
+@pytest.mark.parametrize("name", ["README.md", "SECURITY.md", "ARCHITECTURE.md"])
+def test_it_says_that_it_is_no_medical_device(name: str) -> None:
+    assert re.search(r"not\s+a\s+medical\s+device", text_of(name)), name
+
+
+def test_no_path_of_a_machine_stands_anywhere() -> None:
+    places = [
+        *PAGES,
+        *ROOT.glob("*.toml"),
+        *(p for d in ("src", "tests", "configs", "benchmarks") for p in (ROOT / d).rglob("*")),
+    ]
+    for path in places:
+        if path.suffix in {".py", ".md", ".toml", ".j2", ".csv"} and path != Path(__file__):
+            found = re.search(r"/(?:work|root|home)/\w+", path.read_text(encoding="utf-8"))
+            assert not found, f"{identify(path)} holds {found and found.group()}"

@@ -1,0 +1,84 @@
+import errno
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from plainscan import tables
+from plainscan.errors import StorageError, TableError
+from plainscan.findings import FINDING_KEYS
+
+
+def label_row(instance: str, **values: int | None) -> dict[str, object]:
+    return {"study_uid": "1", "series_uid": "2", "instance_uid": instance, "frame": 0, "label_source": "csv", **values}
+
+
+def test_a_table_comes_back_as_it_was_written(tmp_path: Path) -> None:
+    frame = tables.from_rows([label_row("a", any_finding=1), label_row("b", any_finding=0)], tables.LABELS)
+    tables.write(frame, tmp_path, tables.LABELS)
+    assert tables.read(tmp_path, tables.LABELS).equals(frame)
+
+
+def test_a_label_that_is_not_given_is_null_and_never_0() -> None:
+    frame = tables.from_rows([label_row("a", any_finding=1)], tables.LABELS)
+    assert frame.select(FINDING_KEYS[1:]).row(0) == (None,) * 14
+
+
+def test_columns_are_put_in_the_declared_order_and_strangers_dropped() -> None:
+    frame = tables.from_rows([label_row("a")], tables.LABELS)
+    shuffled = frame.select(reversed(frame.columns)).with_columns(extra=pl.lit(1))
+    assert tables.check(shuffled, tables.LABELS).columns == list(tables.LABELS.columns)
+
+
+def test_a_missing_column_is_named() -> None:
+    frame = tables.from_rows([label_row("a")], tables.LABELS).drop("mass")
+    with pytest.raises(TableError, match="labels: no column mass"):
+        tables.check(frame, tables.LABELS)
+
+
+def test_a_wrong_type_is_named() -> None:
+    frame = tables.from_rows([label_row("a")], tables.LABELS).with_columns(mass=pl.lit("yes"))
+    with pytest.raises(TableError, match=r"labels\.mass: String; expected Int8"):
+        tables.check(frame, tables.LABELS)
+
+
+def test_two_rows_with_one_key_are_refused() -> None:
+    with pytest.raises(TableError, match="2 rows share a key"):
+        tables.from_rows([label_row("a"), label_row("a")], tables.LABELS)
+
+
+def test_a_missing_or_broken_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(TableError, match=r"labels\.parquet: no such table"):
+        tables.read(tmp_path, tables.LABELS)
+    (tmp_path / "labels.parquet").write_bytes(b"PAR1 not really")
+    with pytest.raises(TableError, match="not a readable Parquet file"):
+        tables.read(tmp_path, tables.LABELS)
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_partial_one(tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    path.write_text("old", encoding="utf-8")
+    with pytest.raises(ValueError, match="no"), tables.whole_file(path) as partial:
+        partial.write_text("half", encoding="utf-8")
+        raise ValueError("no")
+    assert path.read_text(encoding="utf-8") == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["x.json"]
+
+
+def test_a_full_disk_is_a_storage_error_that_names_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    with pytest.raises(StorageError, match=r"x\.json: No space left on device"), tables.whole_file(path):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, which only Linux has")
+def test_a_really_full_device_is_a_storage_error(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="No space left"), tables.whole_file(tmp_path / "x") as partial:
+        partial.symlink_to("/dev/full")
+        partial.write_bytes(b"x" * 100)
+
+
+def test_the_hash_is_sha256_of_the_bytes(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"abc")
+    assert tables.file_hash(tmp_path / "a") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
