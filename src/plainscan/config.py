@@ -140,6 +140,7 @@ class ImagesSettings(Section):
     source: Path = Field(description="Folder of PNG or JPEG slices.")
     labels: Path = Field(description="CSV with file, patient and one column per finding.")
     window: WindowPair = Field(description="Window burnt into the pictures, HU.")
+    first_slice: Literal["lowest", "highest"] = Field("lowest", description="Where the smallest slice number lies.")
 
 
 class Experiment(Section):

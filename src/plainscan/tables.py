@@ -188,6 +188,22 @@ TRUTH: Final = Table(
     SLICE_KEY,
 )
 
+# The test split, scored: label columns as in the manifest, `probability_<finding>` calibrated. `brain_share` is the
+# share of the picture's pixels between 15 and 60 HU: how much brain the slice shows.
+PREDICTIONS: Final = Table(
+    "test_predictions",
+    {
+        **_KEY,
+        "slice_index": pl.Int32,
+        "slice_count": pl.Int32,
+        "slice_height": pl.Float64,
+        "brain_share": pl.Float64,
+        **_LABELS,
+        **{f"probability_{key}": pl.Float64 for key in FINDING_KEYS},
+    },
+    SLICE_KEY,
+)
+
 SPLITS: Final = ("train", "tune", "test")
 
 

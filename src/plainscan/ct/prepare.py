@@ -14,12 +14,12 @@ every source pixel by the share of it that a target pixel covers, upscaling inte
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from plainscan.ct.window import Window, to_unit
+from plainscan.ct.window import Window, scaled
 
 TISSUE_HU: Final = 5.0  # above water and fat, below brain (20-45 HU): also holds in an 8-bit brain window
 EDGE: Final = 0.1  # the head ends where a row or column holds less than this share of the fullest one's tissue
@@ -173,5 +173,54 @@ def network_input(hu: NDArray[np.int16], windows: Sequence[Window]) -> NDArray[n
     >>> network_input(np.zeros((2, 1, 8, 8), np.int16), [Window(40, 80), Window(80, 200)]).shape
     (2, 2, 8, 8)
     """
-    channels = np.stack([to_unit(hu, window) for window in windows], axis=2)
-    return channels.reshape(hu.shape[0], -1, *hu.shape[2:])
+    low = np.array([[window.low_hu for window in windows]], np.float32)
+    width = np.array([[window.width_hu for window in windows]], np.float32)
+    channels: NDArray[np.float32] = as_channels(hu.astype(np.float32), low, width)
+    return channels
+
+
+def as_channels(hu: Any, low_hu: Any, width_hu: Any) -> Any:
+    """Windows as channels, for NumPy arrays and torch tensors alike; training may shift windows slice by slice.
+
+    Args:
+        hu: (slices, planes, size, size), float32, HU.
+        low_hu: (slices or 1, windows), float32, HU.
+        width_hu: (slices or 1, windows), float32, HU.
+
+    Returns:
+        (slices, planes * windows, size, size), float32, [0, 1]; all windows of the first plane first.
+    """
+    slices, planes, rows, columns = hu.shape
+    windows = low_hu.shape[1]
+    low, width = low_hu.reshape(-1, 1, windows, 1, 1), width_hu.reshape(-1, 1, windows, 1, 1)
+    return scaled(hu.reshape(slices, planes, 1, rows, columns), low, width).reshape(slices, -1, rows, columns)
+
+
+def planes_around(series: Sequence[HU | None], index: int, neighbors: int) -> list[HU]:
+    """A slice between its neighbours: the planes of ``prepare_slice``.
+
+    Beyond an end of the series the last slice is repeated; a neighbour that could not be read is replaced by
+    the next one towards the middle.
+
+    Args:
+        series: Slices in anatomical order, (rows, columns), HU; None where one could not be read.
+        index: The middle one; readable.
+        neighbors: On each side.
+
+    Returns:
+        ``2 * neighbors + 1`` planes.
+
+    >>> a, b = np.zeros((1, 1)), np.ones((1, 1))
+    >>> [int(plane[0, 0]) for plane in planes_around([a, b, None], 1, 2)]
+    [0, 0, 1, 1, 1]
+    """
+    middle = series[index]
+    if middle is None:
+        raise ValueError(f"slice {index} was not read")
+    before, after = [middle], [middle]
+    for side, step in ((before, -1), (after, 1)):
+        for distance in range(1, neighbors + 1):
+            at = index + step * distance
+            plane = series[at] if 0 <= at < len(series) else None
+            side.append(side[-1] if plane is None else plane)
+    return [*before[:0:-1], *after]

@@ -7,7 +7,7 @@ the display function of PS3.3 C.11.2.1.2.1, which shifts centre and width by hal
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,8 +46,22 @@ def to_unit(hu: NDArray[np.floating | np.integer], window: Window) -> NDArray[np
     >>> to_unit(np.array([-1000, 0, 40, 80, 3000]), BRAIN).tolist()
     [0.0, 0.0, 0.5, 1.0, 1.0]
     """
-    scaled: NDArray[np.float32] = (hu.astype(np.float32) - np.float32(window.low_hu)) / np.float32(window.width_hu)
-    return np.clip(scaled, 0.0, 1.0)
+    unit: NDArray[np.float32] = scaled(hu.astype(np.float32), np.float32(window.low_hu), np.float32(window.width_hu))
+    return unit
+
+
+def scaled(hu: Any, low_hu: Any, width_hu: Any) -> Any:
+    """The one line of window arithmetic, by operators alone: NumPy arrays and torch tensors alike.
+
+    Args:
+        hu: Any shape, float32, HU.
+        low_hu: Broadcasts against ``hu``, float32, HU.
+        width_hu: Likewise.
+
+    Returns:
+        float32, [0, 1], of the type of ``hu``.
+    """
+    return ((hu - low_hu) / width_hu).clip(0.0, 1.0)
 
 
 def from_picture(pixels: NDArray[np.uint8], window: Window) -> NDArray[np.float32]:

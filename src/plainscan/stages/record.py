@@ -32,7 +32,7 @@ console = Console(stderr=True, highlight=False)
 
 def say(text: str) -> None:
     """One line to the person at the terminal (stderr; standard output is for results)."""
-    console.print(text, markup=False)
+    console.print(text, markup=False, soft_wrap=True)
 
 
 def track(items: Iterable[T], label: str, total: int | None = None) -> Iterator[T]:

@@ -1,0 +1,253 @@
+"""From the catalogue to the cohort: one axial plain soft-tissue head series a study, each exclusion with its reason.
+
+1. Every image is judged alone (``series.image_reason``).
+2. What is left of a series is taken apart into volumes (``volumes``) and each is judged (``series.volume_reason``).
+3. Of the volumes left in a study one is chosen (``preference``).
+
+No pixels are opened.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any, Final, NamedTuple
+
+import polars as pl
+
+from plainscan.cohort import rules
+from plainscan.cohort.series import CODES, Reason, Row, image_reason, volume_reason
+from plainscan.cohort.volumes import Volume, volumes
+from plainscan.config import SelectSettings
+
+Key = tuple[str, str, str, int]
+Reasons = dict[int, Reason]  # by the row's number in the study
+
+USUAL_MM: Final = (3.0, 10.0)
+COVERED: Final = 0.7  # of the longest volume in the study
+
+FLAGS: Final = {
+    "head_assumed": "no text says head; the kernel or the field of view does",
+    "incomplete": "slices of this series were left out",
+    "no_patient_id": "the patient identifier is missing; the study UID stands in",
+    "several_patient_ids": "the study names more than one patient identifier; the first is used",
+    "reformatted": "an axial reformat, not the original slices",
+}
+
+
+class Candidate(NamedTuple):
+    """A volume that could be the one."""
+
+    volume: Volume
+    flags: tuple[str, ...]
+
+
+def select(catalogue: pl.DataFrame, settings: SelectSettings) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Choose one series a study.
+
+    Args:
+        catalogue: The table ``catalogue``.
+        settings: The section ``select``.
+
+    Returns:
+        Rows for the tables ``cohort`` and ``exclusions``.
+    """
+    schema = _cohort_schema(catalogue)
+    chosen, excluded = [pl.DataFrame(schema=schema)], [pl.DataFrame(schema=EXCLUSION_COLUMNS)]
+    for _, study in catalogue.sort("study_uid", "path", "frame").group_by("study_uid", maintain_order=True):
+        rows = study.to_dicts()
+        slices, reasons = select_study(rows, settings)
+        chosen.append(pl.DataFrame(slices, schema=schema))
+        excluded.append(pl.DataFrame(_exclusions(rows, reasons, nothing_left=not slices), schema=EXCLUSION_COLUMNS))
+    return pl.concat(chosen), pl.concat(excluded)
+
+
+# The columns of the tables `cohort` and `exclusions` that are made here; `stages.select` checks them on writing.
+PLACE_COLUMNS: Final[dict[str, Any]] = {
+    "slice_index": pl.Int32,
+    "slice_count": pl.Int32,
+    "slice_position_mm": pl.Float64,
+    "slice_height": pl.Float64,
+    "tilt_deg": pl.Float64,
+    "flags": pl.List(pl.String),
+}
+EXCLUSION_COLUMNS: Final[dict[str, Any]] = {
+    "level": pl.String,
+    "study_uid": pl.String,
+    "series_uid": pl.String,
+    "instance_uid": pl.String,
+    "frame": pl.Int32,
+    "code": pl.String,
+    "detail": pl.String,
+    "slices": pl.Int32,
+}
+CARRIED: Final = (
+    *("patient_id", "study_uid", "series_uid", "instance_uid", "frame", "source", "path", "kind", "rows", "columns"),
+    *("pixel_spacing_row_mm", "pixel_spacing_column_mm", "slice_thickness_mm"),
+    *("patient_sex", "patient_age", "manufacturer", "convolution_kernel"),
+)
+
+
+def _cohort_schema(catalogue: pl.DataFrame) -> dict[str, Any]:
+    # A header's window is never used (it may be missing, multi-valued or of width 0): only a picture has one.
+    window = {"window_center_hu": pl.Float64, "window_width_hu": pl.Float64}
+    return {**{name: catalogue.schema[name] for name in CARRIED}, **window, **PLACE_COLUMNS}
+
+
+def select_study(rows: list[dict[str, Any]], settings: SelectSettings) -> tuple[list[dict[str, Any]], Reasons]:
+    """One study: its cohort rows, lowest slice first, and for every other row why it was left out."""
+    numbers = {id(row): number for number, row in enumerate(rows)}
+    reasons: Reasons = _judge_images(rows)
+    left: dict[str, list[Row]] = {}
+    for number, row in enumerate(rows):
+        if number not in reasons:
+            left.setdefault(row["series_uid"], []).append(row)
+
+    def leave_out(some: Iterable[Row], reason: Reason) -> None:
+        reasons.update((numbers[id(row)], reason) for row in some)
+
+    candidates: list[Candidate] = []
+    for volume in (volume for series in left.values() for volume in volumes(series)):
+        leave_out(volume.odd, Reason("inconsistent_geometry", "another matrix or pixel spacing"))
+        leave_out(volume.repeated, Reason("duplicate_position", "another slice lies at the same place"))
+        reason, flags = volume_reason(volume.rows, volume.stack, settings.minimum_slices)
+        if reason:
+            leave_out((*volume.rows, *volume.odd, *volume.repeated), reason)
+        else:
+            candidates.append(Candidate(volume, flags))
+    if not candidates:
+        return [], reasons
+    longest = max(candidate.volume.stack.extent_mm for candidate in candidates)
+    best = min(candidates, key=lambda candidate: preference(candidate.volume, longest))
+    for candidate in candidates:
+        if candidate is not best:
+            leave_out(candidate.volume.rows, _second_choice(candidate.volume, best.volume))
+    return _cohort_rows(best, rows, reasons), reasons
+
+
+def _judge_images(rows: list[dict[str, Any]]) -> Reasons:
+    reasons: Reasons = {}
+    seen: set[Key] = set()
+    for number, row in enumerate(rows):
+        key = (row["study_uid"], row["series_uid"], row["instance_uid"], row["frame"])
+        reason = image_reason(row)
+        if reason is None and key in seen:
+            reason = Reason("duplicate_instance", "the same SOP Instance UID again")
+        if reason:
+            reasons[number] = reason
+        else:
+            seen.add(key)
+    return reasons
+
+
+def preference(volume: Volume, longest_mm: float) -> tuple[Any, ...]:
+    """What is preferred, first things first; the smallest is the best.
+
+    Most of the head covered; original slices; a kernel known to be soft; slices 3 to 10 mm thick; more of the
+    head; more slices; the lower series number.
+    """
+    row = volume.rows[0]
+    thickness = row["slice_thickness_mm"] or 0.0
+    return (
+        volume.stack.extent_mm < COVERED * longest_mm,
+        is_reformatted(row),
+        rules.kernel_class(row["convolution_kernel"]) != "soft",
+        not USUAL_MM[0] <= thickness <= USUAL_MM[1],
+        -round(volume.stack.extent_mm / 20),
+        -len(volume.rows),
+        row["series_number"] or 0,
+        row["series_uid"],
+        row["acquisition_number"] or 0,
+    )
+
+
+def is_reformatted(row: Row) -> bool:
+    """Whether axial slices were computed from others."""
+    kind = (row["image_type"] or "").upper()
+    words = rules.plain(row["series_description"])
+    return any(word in kind for word in ("MPR", "REFORMAT")) or bool(rules.REFORMATTED.found(words))
+
+
+def _second_choice(volume: Volume, best: Volume) -> Reason:
+    row, other = volume.rows[0], best.rows[0]
+    if row["series_uid"] == other["series_uid"]:
+        return Reason("other_volume", f"{len(volume.rows)} slices of the same series, {len(best.rows)} chosen")
+    thin, thick = row["slice_thickness_mm"] or 0.0, other["slice_thickness_mm"] or 0.0
+    overlap = min(volume.stack.positions_mm[-1], best.stack.positions_mm[-1]) - max(
+        volume.stack.positions_mm[0], best.stack.positions_mm[0]
+    )
+    if (
+        0 < thin < thick
+        and overlap > volume.stack.extent_mm / 2
+        and abs(volume.stack.tilt_deg - best.stack.tilt_deg) < 1
+    ):
+        return Reason("thin_twin", f"{thin:g} mm beside {thick:g} mm")
+    return Reason("other_series_preferred", f"series {other['series_number']} was chosen")
+
+
+def _cohort_rows(best: Candidate, rows: list[dict[str, Any]], reasons: Reasons) -> list[dict[str, Any]]:
+    volume, place = best.volume, best.volume.stack
+    series = volume.rows[0]["series_uid"]
+    lost = any(
+        reason.code in ("missing_rescale", "truncated_pixels", "no_geometry", "inconsistent_geometry")
+        for number, reason in reasons.items()
+        if rows[number]["series_uid"] == series
+    )
+    patient, who = _patient(rows)
+    remarks = {
+        "duplicate_position": bool(volume.repeated),
+        "incomplete": lost,
+        "reformatted": is_reformatted(volume.rows[0]),
+    }
+    flags = [*place.flags, *best.flags, *who, *(name for name, holds in remarks.items() if holds)]
+    lowest, extent = place.positions_mm[0], place.extent_mm
+    return [
+        {
+            **{name: row[name] for name in CARRIED},
+            "patient_id": patient,
+            "slice_index": index,
+            "slice_count": len(volume.rows),
+            "slice_position_mm": round(position, 3),
+            "slice_height": (position - lowest) / extent if extent else 0.5,
+            "tilt_deg": round(place.tilt_deg, 2),
+            "flags": flags,
+        }
+        for index, (row, position) in enumerate(zip(volume.rows, place.positions_mm, strict=True))
+    ]
+
+
+def _patient(rows: list[dict[str, Any]]) -> tuple[str, list[str]]:
+    known = sorted({row["patient_id"] for row in rows if row["patient_id"]})
+    if not known:
+        return str(rows[0]["study_uid"]), ["no_patient_id"]
+    return known[0], ["several_patient_ids"] if len(known) > 1 else []
+
+
+def _exclusions(rows: list[dict[str, Any]], reasons: Reasons, *, nothing_left: bool) -> list[dict[str, Any]]:
+    """One row for a series that was left out whole for one reason, else one for each image; one for a lost study."""
+    found: list[dict[str, Any]] = []
+    if nothing_left:
+        codes = Counter(reason.code for reason in reasons.values())
+        detail = ", ".join(f"{count} {code}" for code, count in codes.most_common())
+        found.append({**_named(rows[0], 1), "level": "study", "code": "no_suitable_series", "detail": detail})
+        found[-1]["slices"] = len(rows)
+    series: dict[str, list[int]] = {}
+    for number, row in enumerate(rows):
+        series.setdefault(row["series_uid"], []).append(number)
+    for numbers in series.values():
+        why = [reasons.get(number) for number in numbers]
+        first = why[0]
+        if first is not None and {reason.code if reason else None for reason in why} == {first.code}:
+            line = {**_named(rows[numbers[0]], 2), "level": "series", "slices": len(numbers)}
+            found.append({**line, "code": first.code, "detail": first.detail})
+            continue
+        for number, reason in zip(numbers, why, strict=True):
+            if reason:
+                line = {**_named(rows[number], 4), "level": "instance", "slices": 1}
+                found.append({**line, "code": reason.code, "detail": reason.detail or CODES[reason.code]})
+    return found
+
+
+def _named(row: Row, depth: int) -> dict[str, Any]:
+    names = ("study_uid", "series_uid", "instance_uid", "frame")
+    return {name: row[name] for name in names[:depth]}

@@ -1,0 +1,240 @@
+"""From stored values to Hounsfield units, or a refusal: never a silent guess.
+
+The order matters and is fixed here:
+
+1. ``stored_values``: the bits above Bits Stored are dropped and the sign is extended (PS3.5 8.1.1), in a wider
+   integer, so that ``uint16 + (-1024)`` cannot overflow;
+2. padding is found in *stored* values (PS3.3 C.7.5.1.1.2), before the rescale and before any resampling;
+3. 12-bit data that wrapped at 4096 is repaired, only where the picture itself shows it (the air peak);
+4. rescale: HU = slope x stored + intercept (PS3.3 C.11.1.1.2); padding becomes air, -1000 HU.
+
+What was done or noticed is returned as coded remarks (``REMARKS``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plainscan.errors import DicomError
+
+AIR_HU: Final = -1000
+IMPOSSIBLE_HU: Final = (
+    -1200
+)  # noise around air ends above; outside the field of view scanners write -1500, -2000, -3024
+TISSUE_HU: Final = (-200, 3000)  # padding whose value could also be tissue is trusted only outside the field of view
+WRAP: Final = 4096  # 12 bits
+AIR_RANGE_HU: Final = (-1060, -900)
+PEAK_SHARE: Final = 0.05  # of the pixels in a peak: a head never fills its square, and metal never covers so much
+
+REMARKS: Final = {
+    "wrap_repaired": "12-bit values had wrapped at 4096; air was found 4096 too high and brought back",
+    "undeclared_padding": f"values below {IMPOSSIBLE_HU} HU without a padding tag were set to air",
+    "padding_in_tissue_range": "the padding value could be tissue; it was masked only from the edge inwards",
+    "slope_not_1": "the rescale slope is not 1",
+    "no_air": "no pixel is air or padding",
+    "clipped": "values beyond 16 bits of HU were clipped",
+    "lossy": "the pixels had been compressed with loss",
+}
+
+Ints: TypeAlias = NDArray[np.signedinteger[Any]]
+Mask: TypeAlias = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """How stored values code Hounsfield units.
+
+    Args:
+        bits_stored: (0028,0101).
+        signed: Pixel Representation (0028,0103) is 1.
+        slope: Rescale Slope (0028,1053).
+        intercept: Rescale Intercept (0028,1052).
+        padding: Lowest and highest padding value, inclusive, in stored values; (0028,0120) and (0028,0121).
+    """
+
+    bits_stored: int
+    signed: bool
+    slope: float
+    intercept: float
+    padding: tuple[int, int] | None = None
+
+
+class Slice(NamedTuple):
+    """One slice one can trust.
+
+    Args:
+        hu: (rows, columns), int16, HU; first row anterior and first column at the patient's right in the usual
+            position.
+        flags: Coded remarks, see ``REMARKS``.
+    """
+
+    hu: NDArray[np.int16]
+    flags: tuple[str, ...]
+
+
+def stored_values(raw: NDArray[np.integer[Any]], bits_stored: int, *, signed: bool) -> Ints:
+    """Drop the bits above Bits Stored and extend the sign.
+
+    Args:
+        raw: Any shape, the words as they lie in the file, 16 or 32 bits, signed or unsigned.
+        bits_stored: Number of bits that count, from the lowest.
+        signed: Whether the highest of them is a sign.
+
+    Returns:
+        Same shape, a wider signed integer.
+
+    >>> stored_values(np.array([0x0FFF, 0xFC00], np.uint16), 12, signed=True).tolist()
+    [-1, -1024]
+    """
+    wide: Ints = raw.astype(np.int64 if raw.dtype.itemsize > 2 else np.int32)
+    kept = wide & ((1 << bits_stored) - 1)
+    if signed:
+        sign = 1 << (bits_stored - 1)
+        kept = (kept ^ sign) - sign
+    return kept
+
+
+def to_hu(raw: NDArray[np.integer[Any]], storage: Storage) -> Slice:
+    """One slice from stored words to HU.
+
+    Args:
+        raw: (rows, columns), 16 or 32 bits, the words as they lie in the file.
+        storage: What the header says about them.
+
+    Returns:
+        The slice with its remarks.
+
+    Raises:
+        DicomError: Slope or intercept cannot be right, or words do not fit into Bits Stored.
+
+    >>> words = np.array([[0, 1024], [1064, 3024]], np.uint16)
+    >>> to_hu(words, Storage(bits_stored=12, signed=False, slope=1, intercept=-1024)).hu.tolist()
+    [[-1024, 0], [40, 2000]]
+    """
+    _check_rescale(storage)
+    flags: list[str] = [] if storage.slope == 1 else ["slope_not_1"]
+    stored = stored_values(raw, storage.bits_stored, signed=storage.signed)
+    padded = _padded(raw, stored, storage, flags)
+    hu = stored * storage.slope + storage.intercept
+    if _may_wrap(storage):
+        hu = _unwrap(hu, padded, storage, flags)
+        if "wrap_repaired" not in flags:
+            _refuse_offset(hu, padded)
+    outside = ~padded & (hu < IMPOSSIBLE_HU)
+    if outside.any():
+        flags.append("undeclared_padding")
+        padded |= outside
+    if not padded.any() and not (hu < -700).any():
+        flags.append("no_air")
+    hu = np.where(padded, AIR_HU, hu)
+    return Slice(_to_int16(hu, flags), tuple(flags))
+
+
+def _to_int16(hu: NDArray[Any], flags: list[str]) -> NDArray[np.int16]:
+    if hu.size and hu.max() > 32767:
+        flags.append("clipped")
+    result: NDArray[np.int16] = np.clip(np.rint(hu), -32768, 32767).astype(np.int16)
+    return result
+
+
+def _check_rescale(storage: Storage) -> None:
+    if not np.isfinite([storage.slope, storage.intercept]).all() or storage.slope <= 0:
+        raise DicomError(
+            f"slope {storage.slope:g}, intercept {storage.intercept:g}",
+            where="(0028,1053) Rescale Slope",
+            expected="a finite slope above 0",
+            remedy="The slice is refused: its values cannot be turned into HU.",
+            code="bad_rescale",
+        )
+
+
+def _padded(raw: NDArray[np.integer[Any]], stored: Ints, storage: Storage, flags: list[str]) -> Mask:
+    """Where the stored values are padding, (rows, columns)."""
+    bits = raw.dtype.itemsize * 8
+    full = stored_values(raw, bits, signed=storage.signed)
+    negative = stored_values(raw, bits, signed=True)
+    mask: Mask = np.zeros(raw.shape, np.bool_)
+    if storage.padding is not None:
+        mask = _declared(stored, full, negative, storage, flags)
+    beyond = _beyond(stored, full, storage) & ~mask
+    if beyond.any():
+        # -3024 in a word whose header claims 12 bits: outside the field of view, and not declared.
+        undeclared = beyond & (negative * storage.slope + storage.intercept < IMPOSSIBLE_HU)
+        if (beyond & ~undeclared).any():
+            raise DicomError(
+                f"words with bits above bit {storage.bits_stored}",
+                where="(0028,0101) Bits Stored",
+                expected=f"values of {storage.bits_stored} bits",
+                remedy="The slice is refused: it is not known whether those bits belong to the value.",
+                code="bits_beyond_stored",
+            )
+        flags.append("undeclared_padding")
+        mask |= undeclared
+    return mask
+
+
+def _beyond(stored: Ints, full: Ints, storage: Storage) -> Mask:
+    """Words whose bits above Bits Stored are neither empty nor the sign, as the writer fills them."""
+    odd: Mask = full != stored
+    if storage.signed and not (full < 0).any():
+        # Nothing is extended: 0x0FFF stands for -1.
+        odd = full != stored & ((1 << storage.bits_stored) - 1)
+    return odd
+
+
+def _declared(stored: Ints, full: Ints, negative: Ints, storage: Storage, flags: list[str]) -> Mask:
+    low, high = sorted(storage.padding or (0, 0))
+    # The tag may be written signed for unsigned words and the other way round (63536 is -2000).
+    mask: Mask = np.zeros(stored.shape, np.bool_)
+    for values in (stored, full, negative):
+        mask |= (values >= low) & (values <= high)
+    ends_hu = (low * storage.slope + storage.intercept, high * storage.slope + storage.intercept)
+    if ends_hu[1] > TISSUE_HU[0] and ends_hu[0] < TISSUE_HU[1]:
+        flags.append("padding_in_tissue_range")
+        mask = _from_edges(mask)
+    return mask
+
+
+def _from_edges(mask: Mask) -> Mask:
+    """The part of a mask that reaches the left or right edge along its row: what lies outside a round field."""
+    left = np.logical_and.accumulate(mask, axis=1)
+    right = np.logical_and.accumulate(mask[:, ::-1], axis=1)[:, ::-1]
+    result: Mask = left | right
+    return result
+
+
+def _may_wrap(storage: Storage) -> bool:
+    """Unsigned words with an intercept near 0 cannot hold air: something happened to them."""
+    return not storage.signed and storage.intercept > -100 and storage.slope == 1
+
+
+def _unwrap(hu: NDArray[Any], padded: Mask, storage: Storage, flags: list[str]) -> NDArray[Any]:
+    low, high = AIR_RANGE_HU
+    if storage.bits_stored > 12 and hu.max(initial=0) >= WRAP + storage.intercept:
+        return hu
+    air = (hu >= WRAP + low) & (hu <= WRAP + high) & ~padded
+    if air.mean() < PEAK_SHARE:
+        return hu
+    flags.append("wrap_repaired")
+    if storage.padding is not None:
+        padded |= hu == storage.padding[0] % WRAP + storage.intercept
+    return np.where(hu >= WRAP - 1060, hu - WRAP, hu)
+
+
+def _refuse_offset(hu: NDArray[Any], padded: Mask) -> None:
+    """Refuse values that lie about 1024 too high: air near 0 and brain near 1060 under an intercept near 0."""
+    air = (hu <= 124) & (hu > -100) & ~padded
+    brain = (hu >= 980) & (hu <= 1124)
+    rest = hu[(hu > 124) & ~padded]
+    if air.mean() >= PEAK_SHARE and brain.mean() >= 2 * PEAK_SHARE and 980 <= np.median(rest) <= 1124:
+        raise DicomError(
+            f"soft tissue at {np.median(rest):.0f} HU",
+            where="(0028,1052) Rescale Intercept",
+            expected="about -1024 for unsigned words",
+            remedy="The slice is refused; have the archive send the original header.",
+            code="wrong_intercept",
+        )

@@ -1,0 +1,132 @@
+"""One frame's stored words, whatever transfer syntax they came in (PS3.5 A and 8).
+
+Native pixels are cut out here, with their length checked first: fewer bytes than the header promises is a
+refusal, never a picture with an invented end. RLE is decoded by pydicom; JPEG lossless, JPEG-LS and JPEG 2000 by
+python-gdcm, when it is installed, in a process of its own (``sandbox``).
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import warnings
+from collections.abc import Callable
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+from pydicom.encaps import get_frame
+from pydicom.pixels.decoders.base import get_decoder
+from pydicom.uid import RLELossless
+
+from plainscan.dicom import sandbox
+from plainscan.errors import DicomError, MissingPartError
+
+IMPLICIT_LITTLE: Final = "1.2.840.10008.1.2"
+EXPLICIT_LITTLE: Final = "1.2.840.10008.1.2.1"
+DEFLATED: Final = "1.2.840.10008.1.2.1.99"
+EXPLICIT_BIG: Final = "1.2.840.10008.1.2.2"
+RLE: Final = "1.2.840.10008.1.2.5"
+NATIVE: Final = ("", IMPLICIT_LITTLE, EXPLICIT_LITTLE, DEFLATED, EXPLICIT_BIG)
+GDCM: Final = {
+    "1.2.840.10008.1.2.4.57": "JPEG lossless, process 14",
+    "1.2.840.10008.1.2.4.70": "JPEG lossless, selection value 1",
+    "1.2.840.10008.1.2.4.80": "JPEG-LS lossless",
+    "1.2.840.10008.1.2.4.81": "JPEG-LS near-lossless",
+    "1.2.840.10008.1.2.4.90": "JPEG 2000 lossless",
+    "1.2.840.10008.1.2.4.91": "JPEG 2000",
+}
+LOSSY: Final = ("1.2.840.10008.1.2.4.81", "1.2.840.10008.1.2.4.91")
+
+Words = NDArray[np.integer[Any]]
+
+
+def decode_frame(ds: Dataset, transfer_syntax: str, frame: int) -> Words:
+    """The words of one frame, as they lie in the file.
+
+    Args:
+        ds: With pixel data; Rows, Columns and Bits Allocated checked before.
+        transfer_syntax: UID; empty when the file has no meta header.
+        frame: From 0.
+
+    Returns:
+        (rows, columns), 16 or 32 bits.
+
+    Raises:
+        DicomError: Too few bytes, an unknown transfer syntax, or the stream does not decode.
+        MissingPartError: The transfer syntax needs python-gdcm, which is not installed.
+    """
+    if transfer_syntax in NATIVE:
+        return _native(ds, transfer_syntax, frame)
+    if transfer_syntax == RLE:
+        return _compressed(ds, frame, lambda: _rle(ds, frame))
+    if transfer_syntax not in GDCM:
+        raise DicomError(
+            f"transfer syntax {transfer_syntax[:64]}",
+            where="(0002,0010) Transfer Syntax UID",
+            expected="native, deflated, RLE, JPEG lossless, JPEG-LS or JPEG 2000",
+            remedy="The slice is refused; have the archive send it as Explicit VR Little Endian.",
+            code="transfer_syntax",
+        )
+    if importlib.util.find_spec("gdcm") is None:
+        raise MissingPartError(
+            f"python-gdcm is not installed and the pixels are {GDCM[transfer_syntax]}",
+            where="(0002,0010) Transfer Syntax UID",
+            remedy='Run `pip install "plainscan[compressed]"`.',
+            code="needs_gdcm",
+        )
+    return _compressed(ds, frame, lambda: sandbox.decode(_stream(ds, frame), ds, transfer_syntax))
+
+
+def _native(ds: Dataset, transfer_syntax: str, frame: int) -> Words:
+    dtype = np.dtype(f"{'>' if transfer_syntax == EXPLICIT_BIG else '<'}u{ds.BitsAllocated // 8}")
+    pixels = int(ds.Rows) * int(ds.Columns)
+    size = pixels * dtype.itemsize
+    data: bytes = ds.PixelData or b""
+    if len(data) < (frame + 1) * size:
+        raise DicomError(
+            f"{max(0, len(data) - frame * size)} of {size} bytes",
+            where="(7FE0,0010) Pixel Data",
+            expected="as many bytes as Rows x Columns says",
+            remedy="The slice is refused, the study goes on without it; have the archive send it again.",
+            code="truncated_pixels",
+        )
+    words = np.frombuffer(data, dtype, pixels, frame * size)
+    result: Words = words.astype(dtype.newbyteorder("=")).reshape(ds.Rows, ds.Columns)
+    return result
+
+
+def _rle(ds: Dataset, frame: int) -> Words:
+    words, _ = get_decoder(RLELossless).as_array(ds, index=frame, raw=True, decoding_plugin="pydicom")
+    result: Words = words
+    return result
+
+
+def _stream(ds: Dataset, frame: int) -> bytes:
+    frames = int(ds.get("NumberOfFrames", 1) or 1)
+    table = (ds.ExtendedOffsetTable, ds.ExtendedOffsetTableLengths) if "ExtendedOffsetTable" in ds else None
+    data: bytes = get_frame(ds.PixelData, frame, number_of_frames=frames, extended_offsets=table)
+    return data
+
+
+def _compressed(ds: Dataset, frame: int, decode: Callable[[], Words]) -> Words:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            words = decode()
+    except Exception as error:  # decoders of hostile streams fail in many ways
+        how = str(error) if isinstance(error, sandbox.DecodeFailedError) else type(error).__name__
+        raise _undecodable(f"frame {frame} does not decode ({how})") from error
+    if words.shape != (ds.Rows, ds.Columns) or words.dtype.itemsize * 8 != ds.BitsAllocated:
+        raise _undecodable(f"frame {frame} decodes to {words.shape}, {words.dtype}")
+    return words
+
+
+def _undecodable(found: str) -> DicomError:
+    return DicomError(
+        found,
+        where="(7FE0,0010) Pixel Data",
+        expected="a whole compressed frame of Rows x Columns",
+        remedy="The slice is refused, the study goes on without it; have the archive send it again.",
+        code="undecodable",
+    )

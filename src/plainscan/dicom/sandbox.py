@@ -1,0 +1,178 @@
+"""JPEG lossless, JPEG-LS and JPEG 2000 in a process of their own, because a broken stream can end the decoder's.
+
+The codecs in GDCM abort on some damaged streams. Here that costs one slice: the process is started again for the
+next. It has an upper limit of memory and of time per frame. One process serves all reading in this one.
+
+Over its pipes go one line of JSON and then raw bytes, in both directions. Run as a program, this module is the
+process: ``python -m plainscan.dicom.sandbox``.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import functools
+import json
+import os
+import subprocess
+import sys
+import threading
+import warnings
+from typing import IO, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate
+from pydicom.pixels.decoders.base import get_decoder
+from pydicom.uid import UID
+
+SECONDS: Final = 60.0
+MEMORY_BYTES: Final = 4 << 30
+LAYOUT: Final = (
+    "Rows",
+    "Columns",
+    "SamplesPerPixel",
+    "BitsAllocated",
+    "BitsStored",
+    "HighBit",
+    "PixelRepresentation",
+    "PhotometricInterpretation",
+)
+
+
+class DecodeFailedError(Exception):
+    """The frame does not decode; the text says how the decoder ended."""
+
+
+class Sandbox:
+    """The decoding process; started when first used and again after it died."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def decode(self, data: bytes, ds: Dataset, transfer_syntax: str) -> NDArray[np.integer[Any]]:
+        """One compressed frame to its words, (rows, columns).
+
+        Args:
+            data: The frame's stream, all fragments joined.
+            ds: Holds the layout.
+            transfer_syntax: UID.
+
+        Raises:
+            DecodeFailedError: It does not decode, takes too long, or ended the process.
+        """
+        request = {"syntax": transfer_syntax, "bytes": len(data), **{name: ds[name].value for name in LAYOUT}}
+        with self._lock:
+            try:
+                answer, words = self._ask(json.dumps(request).encode() + b"\n" + data)
+            except (OSError, ValueError, EOFError) as error:
+                self.close()
+                raise DecodeFailedError("the decoder ended") from error
+        if "error" in answer:
+            raise DecodeFailedError(str(answer["error"]))
+        return np.frombuffer(words, answer["dtype"]).reshape(answer["shape"])
+
+    def _ask(self, request: bytes) -> tuple[dict[str, Any], bytes]:
+        process = self._running()
+        stdin, stdout = _pipes(process)
+        watch = threading.Timer(SECONDS, process.kill)
+        watch.start()
+        try:
+            stdin.write(request)
+            stdin.flush()
+            answer: dict[str, Any] = json.loads(stdout.readline())
+            return answer, _exactly(stdout, int(answer.get("bytes", 0)))
+        finally:
+            watch.cancel()
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._process is None or self._process.poll() is not None:
+            self.close()
+            command = [sys.executable, "-m", "plainscan.dicom.sandbox"]
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            )
+        return self._process
+
+    def close(self) -> None:
+        """End the process."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.kill()
+        process.wait()
+        for pipe in _pipes(process):
+            with contextlib.suppress(OSError):
+                pipe.close()
+
+
+def _pipes(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes]]:
+    if process.stdin is None or process.stdout is None:
+        raise EOFError
+    return process.stdin, process.stdout
+
+
+def _exactly(stream: IO[bytes], count: int) -> bytes:
+    data = stream.read(count)
+    if len(data) < count:
+        raise EOFError
+    return data
+
+
+def decode(data: bytes, ds: Dataset, transfer_syntax: str) -> NDArray[np.integer[Any]]:
+    """See ``Sandbox.decode``; in the one process that serves this one."""
+    return _shared(os.getpid()).decode(data, ds, transfer_syntax)
+
+
+@functools.cache
+def _shared(_pid: int) -> Sandbox:
+    """One for each process, so that a forked child does not talk into its parent's pipes."""
+    sandbox = Sandbox()
+    atexit.register(sandbox.close)
+    return sandbox
+
+
+def _decode_here(request: dict[str, Any], data: bytes) -> NDArray[np.integer[Any]]:
+    ds = Dataset()
+    for name in LAYOUT:
+        setattr(ds, name, request[name])
+    ds.NumberOfFrames = 1
+    ds.PixelData = encapsulate([data])
+    ds["PixelData"].is_undefined_length = True
+    words, _ = get_decoder(UID(request["syntax"])).as_array(ds, index=0, raw=True, decoding_plugin="gdcm")
+    result: NDArray[np.integer[Any]] = words
+    return result
+
+
+def _limit_memory() -> None:
+    with contextlib.suppress(ImportError, ValueError, OSError):  # no such limits outside Unix
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def main() -> None:
+    """Serve requests until the pipe is closed."""
+    _limit_memory()
+    warnings.simplefilter("ignore")
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what the codecs print must not get between the answers
+    requests = sys.stdin.buffer
+    while line := requests.readline():
+        request = json.loads(line)
+        data = requests.read(request["bytes"])
+        try:
+            words = _decode_here(request, data)
+            answer: dict[str, Any] = {"dtype": words.dtype.str, "shape": words.shape, "bytes": words.nbytes}
+            content = words.tobytes()
+        except Exception as error:
+            answer, content = {"error": type(error).__name__}, b""
+        answers.write(json.dumps(answer).encode() + b"\n" + content)
+        answers.flush()
+
+
+if __name__ == "__main__":
+    main()

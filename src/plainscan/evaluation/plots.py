@@ -1,0 +1,228 @@
+"""Plots as self-contained SVG text: letters are outlines, nothing is loaded from outside.
+
+Colors are of the Okabe-Ito palette, told apart with any color vision; every line also has its own style.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure as Canvas
+from numpy.typing import NDArray
+
+from plainscan.evaluation import metrics as m
+from plainscan.evaluation import published
+from plainscan.evaluation.bootstrap import Counts
+from plainscan.evaluation.calibration import bin_of, reliability
+from plainscan.evaluation.judge import Units
+from plainscan.evaluation.metrics import Weights
+from plainscan.evaluation.strata import HEIGHT_BINS, equal_width
+
+BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#767676"
+_GRID: Final = np.linspace(0, 1, 101)
+_BAND_RESAMPLES: Final = 300
+_STYLE: Final[Any] = {
+    "svg.fonttype": "path",
+    "svg.hashsalt": "plainscan",
+    "font.size": 10,
+    "font.family": "DejaVu Sans",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.facecolor": "none",
+    "axes.edgecolor": "#555555",
+    "axes.labelcolor": "#222222",
+    "xtick.color": "#444444",
+    "ytick.color": "#444444",
+    "legend.frameon": False,
+    "legend.fontsize": 9,
+}
+
+
+class _Sheet:
+    """One plot on its way to SVG text."""
+
+    def __init__(self) -> None:
+        self.svg = ""
+
+
+@contextmanager
+def _sheet(sheet: _Sheet, width: float = 4.6, height: float = 4.2) -> Iterator[Axes]:
+    with mpl.rc_context(_STYLE):
+        canvas = Canvas(figsize=(width, height), layout="constrained", facecolor="none")
+        yield canvas.add_subplot()
+        stream = io.StringIO()
+        backend = FigureCanvasSVG(canvas)
+        metadata = {"Date": None, "Creator": "plainscan"}
+        backend.print_svg(stream, metadata=metadata)  # type: ignore[no-untyped-call]  # backends carry no types
+    sheet.svg = stream.getvalue()
+
+
+def _square(ax: Axes, x: str, y: str) -> None:
+    ax.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xlabel=x, ylabel=y, aspect="equal")
+
+
+def roc_curve(units: Units, counts: Counts) -> Weights:
+    """Sensitivity on a grid of 101 false-positive rates, (resamples + 1, 101); rows lacking a class are NaN."""
+    ranking = m.rank(units.probability, units.group.labels)
+    curves = np.full((len(counts), _GRID.size), np.nan)
+    for i, row in enumerate(counts):
+        positives, negatives = ranking.counts(row[units.group.cluster].astype(np.float64)[None])
+        if positives[0, -1] > 0 and negatives[0, -1] > 0:
+            fpr = np.append(0, negatives[0] / negatives[0, -1])
+            curves[i] = np.interp(_GRID, fpr, np.append(0, positives[0] / positives[0, -1]))
+    return curves
+
+
+def precision_curve(units: Units, counts: Counts) -> Weights:
+    """Precision on a grid of 101 sensitivities, (resamples + 1, 101): best threshold that reaches each."""
+    ranking = m.rank(units.probability, units.group.labels)
+    curves = np.full((len(counts), _GRID.size), np.nan)
+    for i, row in enumerate(counts):
+        positives, negatives = (c[0] for c in ranking.counts(row[units.group.cluster].astype(np.float64)[None]))
+        if positives[-1] > 0:
+            first = np.searchsorted(positives / positives[-1], np.maximum(_GRID, 1e-9) - 1e-12)
+            at = np.clip(first, 0, positives.size - 1)
+            curves[i] = positives[at] / (positives[at] + negatives[at])
+    return curves
+
+
+def _band(ax: Axes, x: NDArray[np.float64], curves: Weights, color: str) -> None:
+    valid = curves[1:][np.isfinite(curves[1:]).all(axis=1)]
+    if len(valid) > 1:
+        ax.fill_between(x, *np.quantile(valid, [0.025, 0.975], axis=0), color=color, alpha=0.15, linewidth=0)
+
+
+def roc(slices: Units, studies: Units, counts: Counts) -> str:
+    """ROC curves of slices, studies and slice height alone, with the frozen operating point and the paper's."""
+    sheet, drawn = _Sheet(), counts[: _BAND_RESAMPLES + 1]
+    with _sheet(sheet) as ax:
+        ax.plot([0, 1], [0, 1], color="#bbbbbb", linewidth=0.8)
+        curves = roc_curve(slices, drawn)
+        _band(ax, _GRID, curves, BLUE)
+        ax.plot(_GRID, curves[0], color=BLUE, linewidth=2, label=f"slices (n = {slices.group.labels.size})")
+        ax.plot(
+            *(_GRID, roc_curve(studies, counts[:1])[0]),
+            color=GREEN,
+            linewidth=1.6,
+            linestyle="--",
+            label=f"studies (n = {studies.group.labels.size})",
+        )
+        if "learned_height" in slices.trivial:
+            height = Units(slices.group, slices.trivial["learned_height"])
+            ax.plot(_GRID, roc_curve(height, counts[:1])[0], color=GREY, linestyle=":", label="slice height alone")
+        _points(ax, slices)
+        _square(ax, "1 - specificity", "sensitivity")
+        ax.legend(loc="lower right")
+    return sheet.svg
+
+
+def _points(ax: Axes, slices: Units) -> None:
+    c = m.confusion(
+        slices.probability >= (slices.threshold if slices.threshold is not None else np.inf),
+        slices.group.labels,
+        m.once(slices.group.labels.size),
+    )
+    if slices.threshold is not None:
+        ax.plot(1 - m.specificity(c), m.recall(c), "o", color=BLUE, markersize=7, label="frozen operating point")
+    theirs = 1 - published.TN / published.N_NO, published.TP / published.N_ANY
+    ax.plot(*theirs, "D", color=RED, markersize=6, fillstyle="none", label="Zhang 2020 (image split)")
+
+
+def precision_recall(slices: Units, counts: Counts) -> str:
+    """Precision against sensitivity of slices; the dotted line is what guessing gets."""
+    sheet, base = _Sheet(), float(slices.group.labels.mean()) if slices.group.labels.size else 0.0
+    with _sheet(sheet) as ax:
+        curves = precision_curve(slices, counts[: _BAND_RESAMPLES + 1])
+        _band(ax, _GRID, curves, BLUE)
+        ax.plot(_GRID, curves[0], color=BLUE, linewidth=2, label=f"slices (n = {slices.group.labels.size})")
+        ax.axhline(base, color=GREY, linestyle=":", label=f"guessing: {base:.2f} of slices are positive")
+        _square(ax, "sensitivity (recall)", "precision")
+        ax.legend(loc="best")
+    return sheet.svg
+
+
+def calibration(slices: Units, counts: Counts, bins: int = 10) -> str:
+    """Observed against predicted in ten bins, with intervals; bars below say how many slices each bin holds."""
+    sheet, p, y = _Sheet(), slices.probability, slices.group.labels
+    found = reliability(p, y, bins)
+    member = np.eye(bins)[bin_of(p, bins)]
+    weights = counts[: _BAND_RESAMPLES + 1][:, slices.group.cluster].astype(np.float64)
+    rates = m.share((weights * y) @ member, weights @ member)
+    with _sheet(sheet) as ax:
+        ax.plot([0, 1], [0, 1], color="#bbbbbb", linewidth=0.8)
+        ax.bar((found.edges[:-1] + found.edges[1:]) / 2, found.n / max(1, found.n.max()) * 0.18, 0.09, color="#dddddd")
+        for i in np.flatnonzero(found.n):
+            drawn = rates[1:, i][np.isfinite(rates[1:, i])]
+            if drawn.size > 1:
+                ax.plot([found.mean_probability[i]] * 2, np.quantile(drawn, [0.025, 0.975]), color=BLUE, linewidth=1.2)
+        ax.plot(found.mean_probability, found.positive_rate, "o", color=BLUE, markersize=5, clip_on=False)
+        _square(ax, "predicted probability", "share that has a finding")
+    return sheet.svg
+
+
+def height_profile(slices: Units) -> str:
+    """Share of slices with a finding, and mean predicted probability, from skull base to vertex."""
+    sheet, y = _Sheet(), slices.group.labels.astype(np.float64)
+    where = equal_width(slices.trivial["height"])
+    n = np.bincount(where, minlength=HEIGHT_BINS)
+    known = np.where(n > 0, n, np.nan)
+    at = (np.arange(HEIGHT_BINS) + 0.5) / HEIGHT_BINS
+    with _sheet(sheet) as ax:
+        ax.bar(at, np.bincount(where, y, HEIGHT_BINS) / known, 0.08, color="#cfdfea", label="have a finding")
+        mean = np.bincount(where, slices.probability, HEIGHT_BINS) / known
+        ax.plot(at, mean, "o-", color=BLUE, markersize=4, label="mean predicted probability")
+        rate = _mean_by(where, slices.trivial["learned_height"])
+        ax.plot(at, rate, "s:", color=GREY, markersize=4, label="share in train and tune")
+        ax.set(xlim=(0, 1), ylim=(0, 1.01), xlabel=_HEIGHT_LABEL, ylabel="share of slices / probability")
+        ax.legend(loc="upper left")
+    return sheet.svg
+
+
+_HEIGHT_LABEL: Final = "slice height (0 lowest slice, 1 vertex)"
+
+
+def _mean_by(where: NDArray[np.int64], values: NDArray[np.float64]) -> NDArray[np.float64]:
+    n = np.bincount(where, minlength=HEIGHT_BINS)
+    return np.asarray(np.bincount(where, values, HEIGHT_BINS) / np.where(n > 0, n, np.nan), np.float64)
+
+
+def score_by_height(slices: Units, most: int = 1500) -> str:
+    """Every slice as a point: its probability against its height, by its label (thinned evenly above ``most``)."""
+    sheet, height = _Sheet(), slices.trivial["height"]
+    with _sheet(sheet) as ax:
+        for label, color, marker, name in ((0, GREY, "o", "no finding"), (1, RED, "^", "any finding")):
+            members = np.flatnonzero(slices.group.labels == label)
+            shown = members[:: max(1, int(np.ceil(members.size / most)))]
+            ax.plot(
+                *(height[shown], slices.probability[shown], marker),
+                color=color,
+                markersize=4,
+                alpha=0.6,
+                markeredgewidth=0,
+                label=name,
+            )
+        if slices.threshold is not None:
+            ax.axhline(slices.threshold, color=BLUE, linewidth=1, label="frozen threshold")
+        ax.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xlabel=_HEIGHT_LABEL, ylabel="probability of any finding")
+        ax.legend(loc="upper left")
+    return sheet.svg
+
+
+def all_plots(slices: Units, studies: Units, counts: Counts) -> Sequence[tuple[str, str, str]]:
+    """(title, caption, SVG) of every plot, in reading order; none where there is no labeled slice."""
+    if not slices.group.labels.size:
+        return ()
+    return (
+        ("ROC curve", "Shaded: 95 % interval, patients resampled.", roc(slices, studies, counts)),
+        ("Precision and recall", "At this share of positive slices.", precision_recall(slices, counts)),
+        ("Calibration", "On the diagonal, 30 % means 30 of 100. Bars: slices per bin.", calibration(slices, counts)),
+        ("Where findings are", "The network should follow the bars, not the dots.", height_profile(slices)),
+        ("Score by height", "Errors that sit at one height show a shortcut.", score_by_height(slices)),
+    )

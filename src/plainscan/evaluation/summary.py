@@ -1,0 +1,185 @@
+"""From scored test slices to everything `metrics.json` says of them. Pure: frames in, dictionaries out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from plainscan.evaluation import metrics as m
+from plainscan.evaluation import strata
+from plainscan.evaluation.bootstrap import Counts, Figure, Group, estimate
+from plainscan.evaluation.judge import Units, judge
+from plainscan.evaluation.localization import Localization
+from plainscan.evaluation.metrics import Weights
+from plainscan.evaluation.units import Elsewhere, patient_rows, slice_units, studies, study_units
+from plainscan.findings import ANY_FINDING, FINDING_KEYS
+
+SPLITS: Final = ("train", "tune", "test")
+FEW_PATIENTS: Final = 30
+Thresholds = Mapping[tuple[str, str], float]  # (level, finding) -> threshold on the probability
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Figures of all findings, and the units behind those of any finding, for the plots."""
+
+    figures: list[Figure]
+    slices: Units
+    studies: Units
+    positive_patients: dict[str, int]
+
+
+def judge_all(
+    frame: pl.DataFrame,
+    elsewhere: Elsewhere,
+    aggregate: Callable[[NDArray[np.float64]], float],
+    thresholds: Thresholds,
+    counts: Counts,
+    confidence: float,
+) -> Judged:
+    """Every finding at slice and study level.
+
+    Args:
+        frame: Test predictions, `tables.PREDICTIONS`.
+        elsewhere: Train and tune, for scores of place alone.
+        aggregate: A study's probability from its slices'.
+        thresholds: Frozen; a pair that is absent has no figures at a threshold.
+        counts: From ``bootstrap.draw``, one column per patient of ``frame``.
+        confidence: Such as 0.95.
+    """
+    rows, by_study, figures, kept, patients = patient_rows(frame), studies(frame, aggregate), [], [], {}
+    for finding in FINDING_KEYS:
+        at_slice = slice_units(frame, finding, rows, elsewhere, thresholds.get(("slice", finding)))
+        at_study = study_units(by_study, finding, rows, thresholds.get(("study", finding)))
+        figures += judge(at_slice, counts, confidence) + judge(at_study, counts, confidence)
+        kept.append((at_slice, at_study))
+        patients[finding] = int(np.unique(at_slice.group.cluster[at_slice.group.labels == 1]).size)
+    return Judged(figures, *kept[0], patients)
+
+
+def judge_maps(
+    found: Sequence[Mapping[int, Localization]],
+    patients: Sequence[str],
+    rows: Mapping[str, int],
+    counts: Counts,
+    confidence: float,
+) -> list[Figure]:
+    """Localization figures of each finding that has a slice with a mask.
+
+    Args:
+        found: For each slice, finding index -> what its map did.
+        patients: Of each slice.
+        rows: From ``units.patient_rows``.
+        counts: From ``bootstrap.draw``.
+        confidence: Such as 0.95.
+    """
+    figures = []
+    for index, finding in enumerate(FINDING_KEYS):
+        members = [i for i, one in enumerate(found) if index in one]
+        if members:
+            cluster = np.array([rows[patients[i]] for i in members], np.intp)
+            group = Group(finding, "slice", np.ones(len(members), np.int8), cluster)
+            values = [found[i][index] for i in members]
+            hits = {"pointing_game": np.ones(len(members), bool)}
+            figures += estimate(_MeanOf(values), group, counts, confidence, hits)
+    return figures
+
+
+class _MeanOf:
+    def __init__(self, values: Sequence[Localization]) -> None:
+        self._columns = {
+            "pointing_game": [v.hit for v in values],
+            "pointing_game_by_chance": [v.hit_by_chance for v in values],
+            "energy_in_mask": [v.energy for v in values],
+            "energy_in_mask_by_chance": [v.energy_by_chance for v in values],
+            "iou": [v.iou for v in values],
+        }
+
+    def __call__(self, weights: Weights) -> dict[str, Weights]:
+        return {name: m.mean(column, weights) for name, column in self._columns.items()}
+
+
+def confusion_counts(units: Units) -> dict[str, int] | None:
+    """TP, FN, FP, TN at the threshold; None without a threshold or a unit."""
+    if units.threshold is None or not units.group.labels.size:
+        return None
+    found = m.confusion(units.probability >= units.threshold, units.group.labels, m.once(units.group.labels.size))
+    return {name: int(cell[0]) for name, cell in found._asdict().items()}
+
+
+def split_table(manifest: pl.DataFrame) -> list[dict[str, int | str]]:
+    """Patients, studies, slices and labels of each split; a split without a slice has zeros."""
+    label = pl.col(ANY_FINDING)
+    found = manifest.group_by("split").agg(
+        pl.col("patient_id").n_unique().alias("patients"),
+        pl.col("study_uid").n_unique().alias("studies"),
+        pl.len().alias("slices"),
+        (label == 1).sum().alias("any_finding"),
+        (label == 0).sum().alias("no_finding"),
+        label.is_null().sum().alias("unlabeled"),
+    )
+    known = {row["split"]: row for row in found.iter_rows(named=True)}
+    zeros = {name: 0 for name in found.columns if name != "split"}
+    return [known.get(split, {"split": split, **zeros}) for split in SPLITS]
+
+
+def split_unit(manifest: pl.DataFrame) -> str:
+    """Say "patient" when no patient is in two splits, else "image"."""
+    spread = manifest.group_by("patient_id").agg(pl.col("split").n_unique())["split"].max()
+    return "patient" if spread is None or spread == 1 else "image"
+
+
+def warnings(unit: str, synthetic: bool, splits: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What a reader must know before the first figure."""
+    found = []
+    if unit == "image":
+        found.append(
+            "This run was split by image: slices of the same patients are in train and in test. Its figures are "
+            "inflated and say nothing about a new patient. It is here to show that effect."
+        )
+    if synthetic:
+        found.append(
+            "These images and reports are synthetic. The figures show that the method works from end to end, "
+            "not how it does on patients."
+        )
+    test = splits[-1]
+    if not test["slices"]:
+        found.append("The test split is empty: nothing could be judged.")
+    elif not test["any_finding"] or not test["no_finding"]:
+        found.append("The test labels hold one class only: no figure that compares the classes is estimable.")
+    elif test["patients"] < FEW_PATIENTS:
+        found.append(
+            f"The test split holds {test['patients']} patients. With fewer than about {FEW_PATIENTS}, intervals by "
+            "resampling patients come out too narrow."
+        )
+    return found
+
+
+def limits(unit: str, synthetic: bool) -> list[str]:
+    """What the figures do not say."""
+    source = "synthetic studies" if synthetic else "the cohort of this run"
+    found = [
+        f"One test split of {source}; no other hospital, scanner or protocol was tried.",
+        "The reference standard is the labels of this run. “No finding” means that no finding of this project's "
+        "list was marked on the slice, not that nothing is there.",
+        "Intervals hold the chance in who the test patients were, not the chance in training or in the split.",
+        "Fifteen findings are judged side by side without correction: the best of them is partly luck.",
+        "Precision depends on how common findings are in this test split, and will differ in practice.",
+        "A heat map shows where evidence was found, not what it is, nor where a lesion ends.",
+    ]
+    if unit == "image":
+        found.insert(0, "Split by image: see the warning above.")
+    return found
+
+
+STRATA_WORDS: Final = {
+    "height": f"{strata.HEIGHT_BINS} bins of equal width from the lowest slice (0) to the vertex (1); each pair of a "
+    "slice with a finding and one without, both in one bin, counts once",
+    "brain_area": f"share of the picture between 15 and 60 HU, {strata.AREA_BINS} bins that hold equally many slices "
+    "of train and tune",
+}

@@ -1,0 +1,99 @@
+"""From the table of test predictions to units that can be judged: slices, and studies made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from plainscan.evaluation import strata
+from plainscan.evaluation.bootstrap import Group
+from plainscan.evaluation.judge import Units
+from plainscan.findings import FINDING_KEYS
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """What the other splits say about place alone: learned there, applied to the test split.
+
+    Args:
+        frame: Train and tune slices, with `slice_height`, `brain_share` (null where not measured) and labels.
+        area_edges: Inner edges of the brain-area bins: deciles of the measured train and tune slices.
+    """
+
+    frame: pl.DataFrame
+    area_edges: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, frame: pl.DataFrame) -> Elsewhere:
+        """Learn the brain-area bins."""
+        return cls(frame, strata.quantile_edges(frame["brain_share"].drop_nulls().to_numpy()))
+
+
+def patient_rows(frame: pl.DataFrame) -> dict[str, int]:
+    """Column of each patient in the bootstrap's counts, by sorted identifier."""
+    return {patient: i for i, patient in enumerate(sorted(frame["patient_id"].unique()))}
+
+
+def slice_units(
+    frame: pl.DataFrame, finding: str, rows: Mapping[str, int], elsewhere: Elsewhere, threshold: float | None
+) -> Units:
+    """Slices with a label for ``finding``, with their place."""
+    known = frame.filter(pl.col(finding).is_not_null())
+    height, area = known["slice_height"].to_numpy(), known["brain_share"].to_numpy()
+    height_bin, area_bin = strata.equal_width(height), strata.cut(area, elsewhere.area_edges)
+    return Units(
+        _group(known, finding, "slice", rows),
+        known[f"probability_{finding}"].to_numpy(),
+        threshold,
+        {
+            "height": height,
+            "learned_height": _learned(elsewhere, finding, "slice_height", height_bin),
+            "brain_area": area,
+            "learned_brain_area": _learned(elsewhere, finding, "brain_share", area_bin),
+        },
+        {"height": height_bin, "brain_area": area_bin},
+    )
+
+
+def _learned(elsewhere: Elsewhere, finding: str, column: str, bins: NDArray[np.int64]) -> NDArray[np.float64]:
+    frame = elsewhere.frame.filter(pl.col(finding).is_not_null() & pl.col(column).is_not_null())
+    values, labels = frame[column].to_numpy(), frame[finding].to_numpy()
+    if column == "slice_height":
+        return strata.learned_rate(strata.equal_width(values), labels, bins, strata.HEIGHT_BINS)
+    return strata.learned_rate(strata.cut(values, elsewhere.area_edges), labels, bins, strata.AREA_BINS)
+
+
+def studies(frame: pl.DataFrame, aggregate: Callable[[NDArray[np.float64]], float]) -> pl.DataFrame:
+    """One row per study: its probabilities by ``aggregate`` of its slices', and its labels.
+
+    A study has the finding when one of its slices has. It has it not when all its slices are labeled and
+    none has; otherwise its label is missing.
+    """
+    rows = [_study(part, aggregate) for part in frame.partition_by("study_uid", maintain_order=True)]
+    names = ["study_uid", "patient_id", *FINDING_KEYS, *(f"probability_{key}" for key in FINDING_KEYS)]
+    return pl.DataFrame(rows, schema={name: frame.schema[name] for name in names})
+
+
+def _study(slices: pl.DataFrame, aggregate: Callable[[NDArray[np.float64]], float]) -> dict[str, object]:
+    row: dict[str, object] = {name: slices[name][0] for name in ("study_uid", "patient_id")}
+    for key in FINDING_KEYS:
+        labels = slices[key]
+        known = labels.max() == 1 or not labels.null_count()
+        row[key] = labels.max() if known else None
+        row[f"probability_{key}"] = aggregate(slices[f"probability_{key}"].to_numpy())
+    return row
+
+
+def study_units(frame: pl.DataFrame, finding: str, rows: Mapping[str, int], threshold: float | None) -> Units:
+    """Studies with a label for ``finding``; ``frame`` is from ``studies``."""
+    known = frame.filter(pl.col(finding).is_not_null())
+    return Units(_group(known, finding, "study", rows), known[f"probability_{finding}"].to_numpy(), threshold)
+
+
+def _group(known: pl.DataFrame, finding: str, level: str, rows: Mapping[str, int]) -> Group:
+    cluster = np.array([rows[patient] for patient in known["patient_id"]], np.intp)
+    return Group(finding, level, known[finding].to_numpy().astype(np.int8), cluster)

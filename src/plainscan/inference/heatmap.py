@@ -1,0 +1,80 @@
+"""From a finding's map to a heat map on the slice.
+
+With global average pooling and one linear layer, Grad-CAM at the last convolution equals the class weights
+times the activations, up to a factor, then ReLU (Selvaraju 2017, section 3.1; Zhou 2016). The graph's `maps`
+are these products, so a heat map costs no backward pass.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plainscan.bundle import Calibration
+from plainscan.ct.prepare import Box, restore
+
+FULL_LOGITS: Final = 8.0  # this far above the operating point the color is full
+
+
+def grad_cam(maps: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Grad-CAM of any number of maps (..., grid, grid): the positive part, in logits, not scaled."""
+    positive: NDArray[np.float32] = np.maximum(maps, np.float32(0.0))
+    return positive
+
+
+def local_logits(maps: NDArray[np.float32], logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The logit that a slice would get if all of it looked like one place.
+
+    A place adds ``(map + bias) / places`` to the logit; times the number of places, that is ``map + bias``.
+    The bias is what the logit has beyond the map's mean.
+
+    Args:
+        maps: (..., grid, grid).
+        logits: (...), of the same slices and findings.
+
+    Returns:
+        (..., grid, grid); its mean over the grid is the logit.
+    """
+    bias = logits - maps.mean(axis=(-2, -1))
+    local: NDArray[np.float32] = maps + bias[..., None, None]
+    return local
+
+
+def heat(
+    maps: NDArray[np.float32], logits: NDArray[np.float32], calibration: Calibration, threshold: float
+) -> NDArray[np.float32]:
+    """One scale for all pictures of a bundle: 0 at the operating point, 1 far above it.
+
+    A slice that is called a finding has color somewhere, since the mean of its local logits is above the
+    threshold; a slice without any evidence stays grey. Scaling each picture to its own maximum would paint
+    red onto every normal slice.
+
+    Args:
+        maps: (slices, grid, grid), of one finding.
+        logits: (slices,), of the same finding.
+        calibration: Of that finding.
+        threshold: Its operating point, a calibrated probability in (0, 1).
+
+    Returns:
+        (slices, grid, grid), float32, [0, 1].
+    """
+    at = np.log(threshold / (1 - threshold)) if 0 < threshold < 1 else np.copysign(np.inf, threshold - 0.5)
+    above = local_logits(maps, logits) * calibration.slope + calibration.intercept - at
+    scaled: NDArray[np.float32] = np.clip(above / FULL_LOGITS, 0.0, 1.0).astype(np.float32)
+    return scaled
+
+
+def on_slice(values: NDArray[np.floating], box: Box, shape: tuple[int, int]) -> NDArray[np.float32]:
+    """A grid put back on its source slice.
+
+    Args:
+        values: (grid, grid), such as ``heat`` of one slice.
+        box: The square that was cut from the slice.
+        shape: (rows, columns) of the slice.
+
+    Returns:
+        (rows, columns), float32; 0 outside the square.
+    """
+    return restore(values, box, shape)

@@ -1,0 +1,166 @@
+"""Prepared slices of a run folder, scored in one pass that keeps memory flat.
+
+Maps are reduced to a few numbers as they come; the few that are shown as pictures are made again.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from PIL import Image
+
+from plainscan import tables
+from plainscan.ct.prepare import Box, resample
+from plainscan.evaluation.localization import Localization, localize
+from plainscan.findings import FINDING_KEYS
+from plainscan.inference.engine import Model
+from plainscan.inference.heatmap import heat, on_slice
+from plainscan.inference.overlay import blend
+from plainscan.inference.predict import score
+
+BATCH: Final = 16
+BRAIN_HU: Final = (15, 60)  # grey and white matter with room for noise; not fluid, fat, bone or air
+HEAD_HU: Final = -200  # above air
+COVERED: Final = 0.25  # a pixel of the network's grid belongs to the mask when this share of it does
+OUTLINE: Final = (0, 220, 255)
+
+Row = dict[str, Any]
+
+
+class RunSlices:
+    """Pixels and masks of a run folder, by rows of its prepared table.
+
+    Args:
+        folder: The run folder; masks are found through its `truth.parquet`, if it has one.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._shards: dict[str, NDArray[np.int16]] = {}
+        self._masks: tuple[str, NDArray[np.uint16]] | None = None  # of one study at a time
+        self._where: dict[tuple[str, ...], tuple[str, int]] = {}
+        if tables.TRUTH.path(folder).is_file():
+            truth = tables.read(folder, tables.TRUTH).filter(pl.col("mask").is_not_null())
+            self._where = {_key(row): (row["mask"], row["mask_index"]) for row in truth.iter_rows(named=True)}
+
+    def hu(self, row: Row) -> NDArray[np.int16]:
+        """A prepared slice, (planes, size, size), HU."""
+        name = row["shard"]
+        if name not in self._shards:
+            self._shards[name] = np.load(self._folder / "prepared" / name, mmap_mode="r", allow_pickle=False)
+        return np.asarray(self._shards[name][row["row"]])
+
+    def bits(self, row: Row) -> NDArray[np.uint16] | None:
+        """The slice's masks on its own grid, (rows, columns), bit i is finding i; None where there are none."""
+        where = self._where.get(_key(row))
+        if where is None:
+            return None
+        name, index = where
+        if self._masks is None or self._masks[0] != name:
+            with np.load(self._folder / "truth" / Path(name).name, allow_pickle=False) as archive:
+                self._masks = name, archive["masks"]
+        found: NDArray[np.uint16] = self._masks[1][index]
+        return found
+
+
+def _key(row: Row) -> tuple[str, ...]:
+    return tuple(str(row[name]) for name in tables.SLICE_KEY)
+
+
+def mask_of(bits: NDArray[np.uint16], finding: int, row: Row, size: int) -> NDArray[np.bool_]:
+    """One finding's mask on the network's grid, (size, size); finding 0 is the union of all."""
+    chosen = bits != 0 if finding == 0 else (bits >> finding) & 1
+    box = Box(row["box_top_px"], row["box_left_px"], row["box_side_px"])
+    return resample(chosen.astype(np.float32), box, size, 0.0) >= COVERED
+
+
+def brain_share(hu: NDArray[np.int16], row: Row) -> float:
+    """Share of the whole picture's pixels that look like brain, from the prepared square (size, size)."""
+    low, high = BRAIN_HU
+    area = row["box_side_px"] ** 2 / (row["rows"] * row["columns"])
+    return float(np.mean((hu >= low) & (hu <= high)) * area)
+
+
+def enlarge(grid: NDArray[np.floating], size: int) -> NDArray[np.float32]:
+    """A map (grid, grid) on the network's grid (size, size), by linear interpolation."""
+    return on_slice(grid, Box(0.0, 0.0, float(size)), (size, size))
+
+
+@dataclass(frozen=True)
+class ScoredSlice:
+    """One slice's numbers.
+
+    Args:
+        probability: (findings,), calibrated.
+        brain_share: [0, 1].
+        localized: Finding index -> how its heat map lies on its mask; present findings with a mask only.
+    """
+
+    probability: NDArray[np.float64]
+    brain_share: float
+    localized: dict[int, Localization]
+
+
+def score_slices(model: Model, slices: RunSlices, rows: pl.DataFrame) -> Iterator[ScoredSlice]:
+    """Score rows of the prepared table, in their order."""
+    for part in rows.iter_slices(BATCH):
+        batch = part.to_dicts()
+        hu = np.stack([slices.hu(row) for row in batch])
+        scores = score(model, hu)
+        middle = hu[:, hu.shape[1] // 2]
+        for i, row in enumerate(batch):
+            found = _localize(scores.maps[i], middle[i], slices.bits(row), row)
+            yield ScoredSlice(scores.probability[i], brain_share(middle[i], row), found)
+
+
+def _localize(
+    maps: NDArray[np.float32], hu: NDArray[np.int16], bits: NDArray[np.uint16] | None, row: Row
+) -> dict[int, Localization]:
+    if bits is None or not bits.any():
+        return {}
+    size, found = hu.shape[0], {}
+    for index, key in enumerate(FINDING_KEYS):
+        if row[key] == 1:
+            mask = mask_of(bits, index, row, size)
+            judged = localize(enlarge(maps[index], size), mask, hu > HEAD_HU)
+            if judged is not None:
+                found[index] = judged
+    return found
+
+
+def raw_maps(model: Model, slices: RunSlices, rows: Iterable[Row]) -> NDArray[np.float32]:
+    """Maps of any finding, (slices, grid, grid)."""
+    return np.concatenate([score(model, slices.hu(row)[None]).maps[:, 0] for row in rows])
+
+
+def picture(model: Model, slices: RunSlices, row: Row, threshold: float) -> bytes:
+    """PNG of a slice in the brain window, masks outlined, beside the same slice under its heat map.
+
+    Made on the network's grid; carries no metadata.
+    """
+    hu = slices.hu(row)
+    size, middle = hu.shape[-1], hu[hu.shape[0] // 2]
+    scores = score(model, hu[None])
+    warm = heat(scores.maps[:, 0], scores.logits[:, 0], model.card.calibration[0], threshold)[0]
+    plain = blend(middle, np.zeros((size, size)))
+    bits = slices.bits(row)
+    if bits is not None:
+        mask = mask_of(bits, 0, row, size)
+        plain[_edge(mask)] = OUTLINE
+    stream = io.BytesIO()
+    Image.fromarray(np.concatenate([plain, blend(middle, enlarge(warm, size))], axis=1)).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def _edge(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The ring of pixels just outside a mask."""
+    padded = np.pad(mask, 1)
+    around = padded[:-2, 1:-1] | padded[2:, 1:-1] | padded[1:-1, :-2] | padded[1:-1, 2:]
+    return around & ~mask

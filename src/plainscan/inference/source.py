@@ -1,0 +1,210 @@
+"""What a source holds: studies to score, slice by slice, and everything else with the reason why not.
+
+A DICOM source is scanned and selected exactly as the stages `scan` and `select` do it, but with no lower
+limit on the number of slices: a single file is scored too. A picture stands alone, since neither its study
+nor its neighbors are known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import numpy as np
+import polars as pl
+
+from plainscan import tables
+from plainscan.cohort.select import select
+from plainscan.config import SelectSettings, WindowPair
+from plainscan.ct.prepare import HU, planes_around
+from plainscan.ct.window import Window
+from plainscan.dicom.read import Place, Reader
+from plainscan.dicom.scan import gather, scan
+from plainscan.errors import SourceError, UserError
+from plainscan.pictures import is_picture, list_files, list_pictures, read_picture
+
+Row = dict[str, object]
+WINDOW_REMEDY: Final = "State the window that was burnt in, such as --window 40 80, and run again."
+
+
+@dataclass(frozen=True)
+class Slice:
+    """One slice to score.
+
+    Args:
+        row: Its columns of the predictions: patient, study, series, instance, file, index, position.
+        read: Reads its pixels: (rows, columns), HU, and coded remarks; raises a ``UserError`` with a code.
+    """
+
+    row: Row
+    read: Callable[[Reader], tuple[HU, tuple[str, ...]]]
+
+
+@dataclass(frozen=True)
+class Study:
+    """One study's chosen series, lowest slice first.
+
+    Args:
+        slices: At least one.
+        tilt_deg: Computed from the orientation; None when unknown.
+        flags: Coded remarks of the selection.
+    """
+
+    slices: list[Slice]
+    tilt_deg: float | None = None
+    flags: tuple[str, ...] = ()
+
+    @property
+    def spacings_mm(self) -> list[float]:
+        """Between neighbours, in order; empty when positions are unknown."""
+        positions = [s.row["slice_position_mm"] for s in self.slices]
+        known = [float(p) for p in positions if isinstance(p, float)]
+        return np.diff(known).tolist() if len(known) == len(positions) else []
+
+
+@dataclass(frozen=True)
+class Source:
+    """A source's studies and the rows of everything in it that is not scored."""
+
+    studies: list[Study]
+    left_out: list[Row] = field(default_factory=list)
+    pictures: bool = False
+
+
+def collect(source: Path, window: WindowPair | None = None) -> Source:
+    """Find out what is in a source.
+
+    Args:
+        source: DICOM folder, ZIP or file; with ``window``, a folder of pictures or one picture.
+        window: Centre and width burnt into the pictures, HU. Given, pictures are scored; not given, DICOM.
+
+    Raises:
+        SourceError: There is no such source, it is empty, or it holds pictures and no window is given.
+    """
+    if not source.exists():
+        raise SourceError("no such file or folder", where=str(source), expected="DICOM files or pictures")
+    if source.is_dir() and not list_files(source):
+        raise SourceError("an empty folder", where=str(source), expected="DICOM files or pictures")
+    return _pictures(source, Window(*window)) if window else _dicom(source)
+
+
+def _pictures(source: Path, window: Window) -> Source:
+    paths = list_pictures(source)
+    if not paths:
+        raise SourceError(
+            "no PNG or JPEG in it",
+            where=str(source),
+            expected="pictures, because --window is given",
+            remedy="Leave --window out to score DICOM; unpack a ZIP of pictures first.",
+        )
+    folder = source if source.is_dir() else source.parent
+    studies = [Study([_picture(path, folder, window)]) for path in paths]
+    others = [path for path in list_files(folder) if not is_picture(path)] if source.is_dir() else []
+    left_out = [_row(file=_relative(path, folder), not_scored="not_a_picture") for path in others]
+    return Source(studies, left_out, pictures=True)
+
+
+def _picture(path: Path, folder: Path, window: Window) -> Slice:
+    return Slice(_row(file=_relative(path, folder)), lambda _: (read_picture(path, window), ()))
+
+
+def _dicom(source: Path) -> Source:
+    catalogue, rejects = gather(scan(source))
+    if catalogue.is_empty() and list_pictures(source):
+        raise SourceError(
+            "pictures, whose Hounsfield units are unknown without their window",
+            where=str(source),
+            expected="DICOM, or pictures with --window CENTER WIDTH",
+            remedy=WINDOW_REMEDY,
+        )
+    cohort, exclusions = select(catalogue, SelectSettings(minimum_slices=1))
+    studies = [_study(group) for _, group in cohort.group_by("study_uid", maintain_order=True)]
+    return Source(studies, [*_excluded(catalogue, cohort, exclusions), *map(_rejected, rejects.iter_rows(named=True))])
+
+
+def _study(group: pl.DataFrame) -> Study:
+    rows = group.sort("slice_index").to_dicts()
+    flags = dict.fromkeys(flag for row in rows for flag in row["flags"] or ())
+    return Study([_dicom_slice(row) for row in rows], rows[0]["tilt_deg"], tuple(flags))
+
+
+def _dicom_slice(row: Row) -> Slice:
+    def read(reader: Reader) -> tuple[HU, tuple[str, ...]]:
+        pixels = reader.read(Place(str(row["source"]), str(row["path"]), int(str(row["frame"]))))
+        return pixels.hu, tuple(pixels.flags)
+
+    return Slice(_named(row, slice_index=row["slice_index"], slice_position_mm=row["slice_position_mm"]), read)
+
+
+def _excluded(catalogue: pl.DataFrame, cohort: pl.DataFrame, exclusions: pl.DataFrame) -> list[Row]:
+    """Rows of the catalogue that were not chosen, with the code of the narrowest exclusion that names them."""
+    reasons: dict[tuple[object, ...], str] = {}
+    for row in exclusions.iter_rows(named=True):
+        keys = {"study": 1, "series": 2, "instance": 4}
+        key = tuple(row[name] for name in tables.SLICE_KEY[: keys[row["level"]]])
+        reasons.setdefault(key, row["code"])
+    left = catalogue.join(cohort, on=list(tables.CATALOGUE.key), how="anti")  # a file may be there twice
+    result = []
+    for row in left.sort("path", "frame").iter_rows(named=True):
+        key = tuple(row[name] for name in tables.SLICE_KEY)
+        codes = (reasons.get(key[:length]) for length in (4, 2, 1))
+        result.append(_named(row, not_scored=next((code for code in codes if code), "not_selected")))
+    return result
+
+
+def _rejected(row: Row) -> Row:
+    return _row(file=row["path"], not_scored=row["code"])
+
+
+def _named(row: Row, **more: object) -> Row:
+    return _row(
+        patient=row["patient_id"],
+        study=row["study_uid"],
+        series=row["series_uid"],
+        instance=row["instance_uid"],
+        file=row["path"],
+        **more,
+    )
+
+
+def _row(**values: object) -> Row:
+    names = ("patient", "study", "series", "instance", "file", "slice_index", "slice_position_mm", "not_scored")
+    return {name: values.get(name) for name in names}
+
+
+def _relative(path: Path, folder: Path) -> str:
+    return path.relative_to(folder).as_posix()
+
+
+class Planes(NamedTuple):
+    """A slice between its neighbors, lowest first; no planes when it cannot be read, and why."""
+
+    hu: list[HU]
+    flags: tuple[str, ...] = ()
+    not_scored: str | None = None
+    remedy: str = ""
+
+
+def planes(study: Study, neighbors: int, reader: Reader) -> Callable[[int], Planes]:
+    """Reader of a study's slice i with its neighbors (see ``ct.prepare.planes_around``); reads each file once."""
+
+    @lru_cache(maxsize=2 * neighbors + 1)
+    def read(i: int) -> Planes:
+        try:
+            hu, flags = study.slices[i].read(reader)
+        except UserError as error:
+            return Planes([], (), error.code, error.remedy)
+        return Planes([hu], flags)
+
+    def around(i: int) -> Planes:
+        middle = read(i)
+        if middle.not_scored:
+            return middle
+        low, high = max(0, i - neighbors), min(len(study.slices), i + neighbors + 1)
+        series = [plane.hu[0] if plane.hu else None for plane in map(read, range(low, high))]
+        return middle._replace(hu=planes_around(series, i - low, neighbors))
+
+    return around

@@ -1,0 +1,68 @@
+"""This process among those that `torchrun` started; alone without it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import distributed, nn
+from torch.nn.parallel import DistributedDataParallel
+
+Wanted = Literal["auto", "cpu", "cuda"]
+
+
+@dataclass(frozen=True)
+class Group:
+    """The processes that train together.
+
+    Args:
+        device: Where this one computes.
+        rank: This one's number; 0 writes.
+        world: How many.
+    """
+
+    device: torch.device
+    rank: int = 0
+    world: int = 1
+
+    def wrap(self, model: nn.Module) -> nn.Module:
+        """The model, its gradients averaged over the group."""
+        if self.world == 1:
+            return model
+        ids = [self.device] if self.device.type == "cuda" else None
+        return DistributedDataParallel(model, device_ids=ids)
+
+    def agree(self, number: int) -> int:
+        """Rank 0's number, on every rank; waits for all."""
+        if self.world == 1:
+            return number
+        value = torch.tensor([number], dtype=torch.int64, device=self.device)
+        distributed.broadcast(value, src=0)
+        return int(value.item())
+
+
+def pick_device(wanted: Wanted) -> torch.device:
+    """The device asked for; ``auto`` takes a GPU when there is one."""
+    if wanted == "cpu" or (wanted == "auto" and not torch.cuda.is_available()):
+        return torch.device("cpu")
+    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+
+
+@contextmanager
+def process_group(wanted: Wanted) -> Iterator[Group]:
+    """Join the group that the environment describes (RANK, WORLD_SIZE, MASTER_ADDR …); leave it afterwards."""
+    device, world = pick_device(wanted), int(os.environ.get("WORLD_SIZE", "1"))
+    if world == 1:
+        yield Group(device)
+        return
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        yield Group(device, distributed.get_rank(), world)
+    finally:
+        distributed.destroy_process_group()

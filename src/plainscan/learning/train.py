@@ -1,0 +1,246 @@
+"""The training loop: resumable to the bit, alone or under `torchrun`.
+
+Everything random is a pure function of (seed, epoch, slice row) and everything else that a step changes is in the
+checkpoint, so that a run killed at any moment ends with the weights of one that was not.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from torch import Tensor, nn
+
+from plainscan.config import TrainSettings
+from plainscan.ct.window import Window
+from plainscan.errors import InternalError
+from plainscan.learning import checkpoint
+from plainscan.learning.augment import augmented, plain
+from plainscan.learning.checkpoint import BEST_FILE, CHECKPOINT_FILE, Progress
+from plainscan.learning.dataset import Batch, Slices, batches, steps_per_epoch
+from plainscan.learning.distributed import Group
+from plainscan.learning.loss import masked_loss, positive_weights
+from plainscan.learning.network import ResNet, build
+from plainscan.learning.weights import load_into
+from plainscan.tables import whole_file
+
+State = dict[str, Tensor]
+Score = Callable[[State], dict[str, float]]
+METRICS_FILE: Final = "metrics.jsonl"
+CHOSEN_BY: Final = "tune_auc"  # the figure of `Score` that decides which epoch is kept
+CHECKPOINT_SECONDS: Final = 120.0
+LINES_PER_EPOCH: Final = 4
+
+
+@dataclass(frozen=True)
+class Task:
+    """What to train, on what, where.
+
+    Args:
+        slices: The training split.
+        settings: The `train` section.
+        folder: Where checkpoint, best weights and metrics lie.
+        fingerprint: Of data and settings: a checkpoint with another one is not resumed.
+        score: From a state dict to figures on the tuning split, among them ``tune_auc``; called on rank 0 after
+            each epoch.
+        checkpoint_seconds: Longest time between two checkpoints; there is one after each epoch anyway.
+    """
+
+    slices: Slices
+    settings: TrainSettings
+    folder: Path
+    fingerprint: str
+    score: Score
+    checkpoint_seconds: float = CHECKPOINT_SECONDS
+
+
+class Trainer:
+    """One training. ``steps()`` does the work; iterate over it to the end, then take ``best()``."""
+
+    def __init__(self, task: Task, group: Group) -> None:
+        self.task, self.group, self.settings = task, group, task.settings
+        self.windows = tuple(Window(*pair) for pair in task.settings.windows)
+        self.model = _network(task).to(group.device)
+        self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
+        self.optimizer = make_optimizer(self.model, task.settings)
+        self.per_epoch = steps_per_epoch(len(task.slices), task.settings.batch)
+        self.total = self.per_epoch * task.settings.epochs
+        self.progress = Progress(task.fingerprint)
+        self._resume()
+        self.parallel = group.wrap(self.model)
+        self.weights = torch.from_numpy(positive_weights(task.slices.labels)).to(group.device)
+        self.log = Log(task.folder, group.rank, self.progress.step)
+        self._saved = time.monotonic()
+
+    def steps(self) -> Iterator[int]:
+        """Train; yields the number of steps done after each."""
+        with _repeatable():
+            for epoch in range(self.progress.scored, self.settings.epochs):
+                yield from self._epoch(epoch)
+                self._score(epoch)
+            self.log.close()
+
+    def best(self) -> State:
+        """Weights of the epoch with the best tuning score; rank 0 only."""
+        found = checkpoint.load(self.task.folder / BEST_FILE)
+        if found is None:
+            raise InternalError(f"no {BEST_FILE} after training")
+        return found[0]
+
+    def _epoch(self, epoch: int) -> Iterator[int]:
+        self.parallel.train()
+        start, rank, world = self.progress.step - epoch * self.per_epoch, self.group.rank, self.group.world
+        settings, every = self.settings, max(1, self.per_epoch // LINES_PER_EPOCH)
+        clock, images, losses = time.monotonic(), 0, []
+        for batch in batches(self.task.slices, settings.batch, settings.seed, epoch, start, rank, world):
+            losses.append(self._step(batch, epoch))
+            images += len(batch.rows) * world
+            step = self.progress.step
+            if step % every == 0:
+                loss, seconds = torch.stack(losses).mean().item(), time.monotonic() - clock
+                rate = learning_rate(step - 1, self.total, settings)
+                self._write(epoch, loss=loss, learning_rate=rate, images_per_second=round(images / seconds, 2))
+                clock, images, losses = time.monotonic(), 0, []
+            if time.monotonic() - self._saved > self.task.checkpoint_seconds:
+                self._save()
+            yield step
+
+    def _step(self, batch: Batch, epoch: int) -> Tensor:
+        step, settings = self.progress.step, self.settings
+        for part in self.optimizer.param_groups:
+            part["lr"] = learning_rate(step, self.total, settings)
+        hu = torch.from_numpy(batch.hu).to(self.group.device, non_blocking=True)
+        if settings.augment:
+            image = augmented(hu, batch.rows, self.windows, settings.seed, epoch)
+        else:
+            image = plain(hu, self.windows)
+        image = image.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(self.group.device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
+            logits, _ = self.parallel(image)
+        loss = masked_loss(logits, torch.from_numpy(batch.labels).to(logits.device), self.weights)
+        self.optimizer.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss)
+        self.optimizer.step()
+        self.progress = replace(self.progress, step=step + 1)
+        return loss.detach()
+
+    def _score(self, epoch: int) -> None:
+        if self.group.rank > 0:
+            return
+        state = {name: value.detach().cpu() for name, value in self.model.state_dict().items()}
+        figures = self.task.score(state)
+        self._write(epoch, **figures)
+        value = figures[CHOSEN_BY]
+        if not value < self.progress.best_score:  # also where the score is not a number: then the last epoch is kept
+            self.progress = replace(self.progress, best_epoch=epoch + 1, best_score=value)
+            checkpoint.save(self.task.folder / BEST_FILE, state, self.progress)
+        self.progress = replace(self.progress, scored=epoch + 1)
+        self._save()
+
+    def _save(self) -> None:
+        self._saved = time.monotonic()
+        if self.group.rank == 0:
+            tensors = checkpoint.training_state(self.model, self.optimizer)
+            checkpoint.save(self.task.folder / CHECKPOINT_FILE, tensors, self.progress)
+
+    def _resume(self) -> None:
+        found = checkpoint.load(self.task.folder / CHECKPOINT_FILE)
+        if found is not None and found[1].fingerprint == self.task.fingerprint:
+            checkpoint.restore(self.model, self.optimizer, found[0])
+            self.progress = found[1]
+        if self.group.agree(self.progress.step) != self.progress.step:
+            raise InternalError(f"rank {self.group.rank} found another checkpoint than rank 0")
+
+    def _write(self, epoch: int, **figures: float) -> None:
+        self.log.write(self.progress.step, epoch + 1, figures)
+
+
+def learning_rate(step: int, total: int, settings: TrainSettings) -> float:
+    """Linear warm-up, then half a cosine to 0 (Loshchilov and Hutter 2017).
+
+    >>> settings = TrainSettings(learning_rate=1.0, warmup=0.2)
+    >>> [round(learning_rate(step, 10, settings), 2) for step in (0, 1, 2, 6, 9)]
+    [0.5, 1.0, 1.0, 0.5, 0.04]
+    """
+    warm = round(settings.warmup * total)
+    if step < warm:
+        return settings.learning_rate * (step + 1) / warm
+    return settings.learning_rate * (1 + math.cos(math.pi * (step - warm) / max(1, total - warm))) / 2
+
+
+def make_optimizer(model: nn.Module, settings: TrainSettings) -> torch.optim.Optimizer:
+    """AdamW (Loshchilov and Hutter 2019); weight decay on convolutions alone."""
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": settings.weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=settings.learning_rate, fused=True)
+
+
+def _network(task: Task) -> ResNet:
+    settings, (planes, _) = task.settings, task.slices.shape
+    channels, findings = planes * len(settings.windows), task.slices.labels.shape[1]
+    model = build(settings.network, channels, findings, settings.seed)
+    if settings.init is not None:
+        load_into(model, settings.init)
+    return model
+
+
+@contextmanager
+def _repeatable() -> Iterator[None]:
+    """The same GPU kernels in every run; the setting is restored afterwards."""
+    before = torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark
+    torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = before
+
+
+class Log:
+    """`metrics.jsonl`, and TensorBoard when it is installed; rank 0 writes.
+
+    Lines of steps beyond ``step`` are left out: a resumed run writes them again.
+    """
+
+    def __init__(self, folder: Path, rank: int, step: int) -> None:
+        self.path = folder / METRICS_FILE
+        self.writer: Any = None
+        self.active = rank == 0
+        if not self.active:
+            return
+        lines = self.path.read_text(encoding="utf-8").splitlines() if step and self.path.is_file() else []
+        with whole_file(self.path) as partial:
+            kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= step]
+            partial.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+        self.writer = _tensorboard(folder, step)
+
+    def write(self, step: int, epoch: int, figures: dict[str, float]) -> None:
+        """Append a line."""
+        if not self.active:
+            return
+        with self.path.open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps({"step": step, "epoch": epoch, **figures}) + "\n")
+        for name, value in figures.items() if self.writer else ():
+            self.writer.add_scalar(name, value, step)
+
+    def close(self) -> None:
+        """Flush TensorBoard's file."""
+        if self.writer:
+            self.writer.close()
+
+
+def _tensorboard(folder: Path, step: int) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        return None
+    return SummaryWriter(str(folder / "tensorboard"), purge_step=step)

@@ -1,0 +1,94 @@
+"""Bytes to text and table rows: UTF-8 or GB18030, told apart strictly. Bytes in, text out; opens no file.
+
+GB18030 gives a meaning to nearly any bytes, Latin-1 text included. So its result is believed only where it
+looks like Chinese: nearly all of its characters beyond ASCII are in GB 2312, the common part.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Final
+
+from plainscan.errors import ReportError, UserError
+
+_COMMON_SHARE: Final = 0.9
+_DAMAGED: Final = "\ufffd"  # an earlier conversion put it where it lost a character
+_REMEDY: Final = "Save it as UTF-8 and run again; where characters are lost already, export it anew."
+
+
+def decode(data: bytes, where: str, error: type[UserError] = ReportError) -> str:
+    """The text of a file.
+
+    Args:
+        data: Its bytes, with or without a UTF-8 byte order mark.
+        where: Its name, for the message.
+        error: What to raise.
+
+    Raises:
+        ReportError: Neither UTF-8 nor believable GB18030; the message names the row.
+
+    >>> decode("未见异常".encode("gb18030"), "r.txt")
+    '未见异常'
+    """
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as reason:
+        return _gb18030(data, reason.start, where, error)
+    for sign, name in ((_DAMAGED, "a replacement character (U+FFFD)"), ("\0", "a zero byte")):
+        if sign in text:
+            raise _refused(name, text[: text.index(sign)], where, error)
+    return text
+
+
+def _gb18030(data: bytes, first_foreign: int, where: str, error: type[UserError]) -> str:
+    try:
+        text = data.decode("gb18030")
+    except UnicodeDecodeError as reason:
+        place = max(reason.start, first_foreign)
+        raise _refused("bytes of neither", data[:place].decode("gb18030", "replace"), where, error) from None
+    if "\0" in text or _common_share(text) < _COMMON_SHARE:
+        raise _refused("bytes of neither", data[:first_foreign].decode("utf-8", "replace"), where, error)
+    return text
+
+
+def _common_share(text: str) -> float:
+    """Share of the characters beyond ASCII that are in GB 2312."""
+    beyond = [character for character in text if character > "\x7f"]
+    common = sum(bool(character.encode("gb2312", "ignore")) for character in beyond)
+    return common / max(len(beyond), 1)
+
+
+def _refused(found: str, before: str, where: str, error: type[UserError]) -> UserError:
+    row = max(sum(1 for _ in csv.reader(io.StringIO(before + "x", newline=""))), 1)
+    return error(
+        found, where=f"{where}: row {row}", expected="UTF-8 or GB18030", remedy=_REMEDY, code="unknown_encoding"
+    )
+
+
+def table_rows(text: str, where: str, error: type[UserError] = ReportError) -> list[dict[str, str]]:
+    """Rows of a CSV as dictionaries by column; row i of the file, as a spreadsheet counts, is item i - 2.
+
+    Raises:
+        ReportError: Empty, two columns of one name, a row with too many cells, or broken quoting.
+    """
+    try:
+        lines = list(csv.reader(io.StringIO(text, newline=""), strict=True))
+    except csv.Error as reason:
+        raise error(str(reason), where=where, expected="a comma-separated table", code="not_csv") from None
+    if not lines:
+        raise error("an empty file", where=where, expected="a header and rows", code="empty_file")
+    header = [name.strip() for name in lines[0]]
+    twice = sorted({name for name in header if header.count(name) > 1})
+    if twice:
+        raise error(f"two columns {', '.join(twice)}", where=f"{where}: row 1", code="duplicate_column")
+    for number, line in enumerate(lines[1:], start=2):
+        if len(line) > len(header):
+            raise error(
+                f"{len(line)} cells",
+                where=f"{where}: row {number}",
+                expected=f"{len(header)}, as the header has",
+                remedy="Put text that holds a comma in double quotes.",
+                code="too_many_cells",
+            )
+    return [{**dict.fromkeys(header, ""), **dict(zip(header, line, strict=False))} for line in lines[1:]]

@@ -1,0 +1,53 @@
+"""One report to one status per finding.
+
+What the conclusion says of a finding outweighs the description. Within a section present outweighs
+uncertain, and uncertain absent. A finding that is not mentioned has no entry. Rules: docs/reference/labels.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from plainscan.findings import ANY_FINDING, FINDING_KEYS, HEMORRHAGE_KEYS, SPECIFIC_KEYS
+from plainscan.reports.mention import OTHER, Mention, read_mentions
+from plainscan.reports.scope import Status
+
+_GROUPS: Final = {"hemorrhage": HEMORRHAGE_KEYS, "infarct": ("early_infarct", "late_infarct")}
+_ORDER: Final[tuple[Status, ...]] = ("present", "uncertain", "absent")
+
+
+def read_report(report: str) -> dict[str, Mention]:
+    """The findings of a report, each with the mention that decides its status, in the order of the closed list.
+
+    >>> found = read_report("Findings: Right frontal scalp hematoma. No fracture. Impression: Scalp hematoma.")
+    >>> {key: mention.status for key, mention in found.items()}
+    {'any_finding': 'present', 'skull_fracture': 'absent', 'scalp_hematoma': 'present'}
+    """
+    if not report.strip():
+        return {}
+    reading = read_mentions(report)
+    specific = {key: m for key in SPECIFIC_KEYS if (m := _decisive(reading.mentions, key))}
+    for group, members in _GROUPS.items():
+        denied = _decisive(reading.mentions, group)
+        if denied and denied.status == "absent":
+            specific = dict.fromkeys(members, denied) | specific
+    specific[ANY_FINDING] = _any(specific, reading.mentions, reading.unread)
+    return {key: specific[key] for key in FINDING_KEYS if key in specific}
+
+
+def _decisive(mentions: Iterable[Mention], finding: str) -> Mention | None:
+    """The mention that counts: of the conclusion if there is one, of the strongest status, the first."""
+    of_it = [m for m in mentions if m.finding == finding]
+    return min(of_it, key=lambda m: (m.section != "impression", _ORDER.index(m.status)), default=None)
+
+
+def _any(specific: dict[str, Mention], mentions: tuple[Mention, ...], unread: int) -> Mention:
+    """Whether anything is abnormal: what is specific, then what is said without a name."""
+    said = [*specific.values(), *(m for m in mentions if m.finding in (OTHER, ANY_FINDING, *_GROUPS))]
+    best = min(said, key=lambda m: (_ORDER.index(m.status), m.finding != ANY_FINDING), default=None)
+    if best is None:
+        return Mention(ANY_FINDING, "uncertain", "findings", "", 0, 0)
+    if best.status == "absent" and unread:
+        return Mention(ANY_FINDING, "uncertain", best.section, best.sentence, best.start, best.end)
+    return Mention(ANY_FINDING, best.status, best.section, best.sentence, best.start, best.end)

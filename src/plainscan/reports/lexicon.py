@@ -1,0 +1,113 @@
+"""The phrase files, compiled: one regular expression per language that finds every phrase and comma in a sentence.
+
+Phrases are data (``phrases/*.toml``) in a small notation, see ``notation``. At one place the longest phrase
+wins, and pseudo phrases, variants and statements of normality win over the rest.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Final, Literal, TypeAlias
+
+from plainscan.reports.notation import Language, heads, parse
+
+COMMA: Final = "comma"
+_FIRST: Final = ("pseudo", "variant", "normal")
+_PLURAL: Final = r"(?:e?s)?(?!\w)"
+
+
+Section: TypeAlias = Literal["findings", "impression", "skip"]
+Candidate: TypeAlias = tuple[int, re.Pattern[str], str]  # precedence, the phrase, what it is
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of a phrase file: what it is (``finding.mass``, ``negation.before``), how it reads, its example."""
+
+    kind: str
+    phrase: str
+    example: str
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A phrase or comma found in a sentence; ``start`` and ``end`` count characters of the sentence."""
+
+    kind: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Lexicon:
+    """The phrases of one language, compiled."""
+
+    language: Language
+    entries: tuple[Entry, ...]
+    headings: dict[str, Section]  # by heading in lower case
+    conjunctions: re.Pattern[str]  # at the start of a segment: the cue before the comma goes on
+    starts: re.Pattern[str]  # finds where a phrase or a comma begins
+    candidates: dict[str, tuple[Candidate, ...]]  # by first character
+
+    def tokens(self, sentence: str) -> list[Token]:
+        """All phrases and commas of a sentence in lower case with half-width punctuation, in order."""
+        tokens, place = [], 0
+        while match := self.starts.search(sentence, place):
+            start = match.start()
+            _, place, kind = max(
+                (rank, hit.end(), kind)
+                for rank, expression, kind in self.candidates[sentence[start]]
+                if (hit := expression.match(sentence, start))
+            )
+            tokens.append(Token(kind, start, place))
+        return tokens
+
+
+@cache
+def lexicon(language: Language) -> Lexicon:
+    """Read and compile a language's phrases, once."""
+    file = resources.files("plainscan.reports") / "phrases" / f"{language}.toml"
+    tables = tomllib.loads(file.read_text(encoding="utf-8"))
+    headings = {name.lower(): kind for kind, names in tables.pop("sections").items() for name in names}
+    words = "|".join(sorted(map(re.escape, tables.pop("scope")["continue"]), key=len, reverse=True))
+    boundary = r"\b" if language == "english" else ""
+    entries = tuple(_entries(tables, ""))
+    starts, candidates = _compile(entries, language)
+    return Lexicon(language, entries, headings, re.compile(rf"\s*(?:{words}){boundary}"), starts, candidates)
+
+
+def _entries(table: dict[str, object], kind: str) -> Iterator[Entry]:
+    for name, value in table.items():
+        if isinstance(value, dict):
+            yield from _entries(value, f"{kind}.{name}" if kind else name)
+        else:
+            yield Entry(kind, name, str(value))
+
+
+def _compile(
+    entries: tuple[Entry, ...], language: Language
+) -> tuple[re.Pattern[str], dict[str, tuple[Candidate, ...]]]:
+    """One expression that finds a place where a phrase begins, and the phrases that may begin there.
+
+    Branches go by first character, so that a place where no phrase begins costs one look-up.
+    """
+    rest: dict[str, list[tuple[int, str, str]]] = {",": [(0, "", COMMA)]}
+    for entry in entries:
+        rank = int(entry.kind.split(".")[0] in _FIRST)
+        plural = _PLURAL if language == "english" and entry.phrase.rstrip(")]")[-1].isalnum() else ""
+        for first, expression in heads(parse(entry.phrase.lower()), language):
+            rest.setdefault(first, []).append((rank, expression + plural, entry.kind))
+    branches = []
+    for first, found in rest.items():
+        before = r"\b" if language == "english" and first.isalnum() else ""
+        branches.append(before + re.escape(first) + "(?:" + "|".join(expression for _, expression, _ in found) + ")")
+    candidates = {
+        first: tuple((rank, re.compile(re.escape(first) + expression), kind) for rank, expression, kind in found)
+        for first, found in rest.items()
+    }
+    return re.compile("|".join(branches)), candidates

@@ -1,0 +1,314 @@
+"""Stage evaluate: score the test split once, judge it, and write figures and report.
+
+Every time the test labels are opened, `test_looks.json` counts it first, so that a look that ends in an
+error counts too.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import polars as pl
+
+import plainscan
+from plainscan import tables
+from plainscan.bundle import MODEL_FILE, Card
+from plainscan.config import EvaluateSettings
+from plainscan.errors import MissingPartError
+from plainscan.findings import ANY_FINDING, FINDING_KEYS, SPECIFIC_KEYS, find
+from plainscan.inference.engine import Model, load
+from plainscan.inference.held_out import RunSlices, brain_share, picture, raw_maps, score_slices
+from plainscan.inference.predict import study_probability
+from plainscan.inference.randomize import randomized_model
+from plainscan.stages.record import Counts, recorded, say, track
+
+METRICS_FILE: Final = "metrics.json"
+REPORT_FILE: Final = "report.html"
+LOOKS_FILE: Final = "test_looks.json"
+COMPARISON_FILE: Final = "comparison.md"
+PLACE_SLICES: Final = 2000  # of train and tune, for brain area alone
+SANITY_SLICES: Final = 32
+PER_PATIENT: Final = 2  # slices in the gallery
+FALLBACK: Final = 0.5  # threshold for any finding when tune allowed none
+STUDY_WORDS: Final = {"mean_of_top_3": "the mean of its three highest slices"}
+
+
+def run(folder: Path, settings: EvaluateSettings) -> Counts:
+    """Judge a run folder's model on its test split.
+
+    Raises:
+        MissingPartError: The extra `study` is not installed.
+        BundleError: The bundle is incomplete, altered or does not fit the prepared slices.
+    """
+    _need_study_extra()
+    names = ("prepared.parquet", "prepared", "model", "truth.parquet", "flow.svg")
+    outputs = (METRICS_FILE, REPORT_FILE, LOOKS_FILE, f"{tables.PREDICTIONS.name}.parquet")
+    return recorded(
+        "evaluate",
+        folder,
+        settings,
+        lambda: _evaluate(folder, settings),
+        inputs=[folder / name for name in names],
+        outputs=[folder / name for name in outputs],
+    )
+
+
+def compare_units(folder: Path, units: Sequence[str]) -> None:
+    """Print the runs in `folder/<unit>` and the paper side by side; write the table as Markdown."""
+    from plainscan.evaluation.compare import compare
+
+    runs = {unit: json.loads((folder / unit / METRICS_FILE).read_text(encoding="utf-8")) for unit in units}
+    comparison = compare(runs)
+    with tables.whole_file(folder / COMPARISON_FILE) as partial_file:
+        partial_file.write_text(f"# Splits side by side\n\n{comparison.markdown()}", encoding="utf-8")
+    print(comparison.text())
+
+
+def _need_study_extra() -> None:
+    for package in ("jinja2", "matplotlib"):
+        if importlib.util.find_spec(package) is None:
+            raise MissingPartError(
+                f"the package {package} is not installed",
+                where="evaluate",
+                expected="the extra `study`",
+                remedy="pip install 'plainscan[study]'",
+            )
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What the parts of an evaluation share."""
+
+    folder: Path
+    settings: EvaluateSettings
+    model: Model
+    slices: RunSlices
+    prepared: pl.DataFrame
+
+    @property
+    def test(self) -> pl.DataFrame:
+        """The prepared table's test rows, in shard order."""
+        return self.prepared.filter(pl.col("split") == "test").sort("shard", "row")
+
+    def rng(self, purpose: str) -> np.random.Generator:
+        """A generator of its own for each purpose, so that one does not shift the other."""
+        return np.random.default_rng([self.settings.seed, *purpose.encode()])
+
+
+def _evaluate(folder: Path, settings: EvaluateSettings) -> Counts:
+    prepared = tables.read(folder, tables.PREPARED).with_columns(pl.col("slice_height").fill_null(0.5))
+    run_ = _Run(folder, settings, load(folder / "model"), RunSlices(folder), prepared)
+    looks = _count_look(run_)
+    predictions, localized = _score(run_)
+    tables.write(predictions, folder, tables.PREDICTIONS)
+    metrics, plots = _judge(run_, predictions, localized)
+    metrics |= {"test_looks": looks, "sanity": _sanity(run_)}
+    _write(run_, metrics, plots, predictions)
+    auc = next(e for e in metrics["figures"] if (e["figure"], e["finding"]) == ("auc", ANY_FINDING))
+    value = "not estimable" if auc["value"] is None else f"{auc['value']:.3f}"
+    return {"test slices": predictions.height, "test studies": metrics["counts"]["test_studies"], "slice AUC": value}
+
+
+def _count_look(run_: _Run) -> dict[str, int]:
+    path = run_.folder / LOOKS_FILE
+    known = json.loads(path.read_text(encoding="utf-8"))["looks"] if path.is_file() else []
+    look = {
+        "look": len(known) + 1,
+        "model_sha256": run_.model.card.model_sha256,
+        "prepared_sha256": tables.file_hash(tables.PREPARED.path(run_.folder)),
+        "test_slices": run_.test.height,
+    }
+    known.append(look)
+    with tables.whole_file(path) as partial_file:
+        partial_file.write_text(json.dumps({"looks": known}, indent=2) + "\n", encoding="utf-8")
+    return {"count": len(known), "models": len({one["model_sha256"] for one in known})}
+
+
+def _score(run_: _Run) -> tuple[pl.DataFrame, list[dict[int, Any]]]:
+    test, probability, area, localized = run_.test, [], [], []
+    for one in track(score_slices(run_.model, run_.slices, test), "evaluate", test.height):
+        probability.append(one.probability)
+        area.append(one.brain_share)
+        localized.append(one.localized)
+    columns = np.array(probability).reshape(-1, len(FINDING_KEYS))
+    frame = test.with_columns(
+        pl.Series("brain_share", area, pl.Float64),
+        *(pl.Series(f"probability_{key}", columns[:, i], pl.Float64) for i, key in enumerate(FINDING_KEYS)),
+    )
+    return frame.select(list(tables.PREDICTIONS.columns)), localized
+
+
+def _elsewhere(run_: _Run) -> pl.DataFrame:
+    """Train and tune slices; brain area is measured on at most `PLACE_SLICES`, evenly spread."""
+    others = run_.prepared.filter(pl.col("split") != "test").sort("shard", "row")
+    step = max(1, -(-others.height // PLACE_SLICES))
+    area: list[float | None] = [None] * others.height
+    for i in range(0, others.height, step):
+        row = others.row(i, named=True)
+        hu = run_.slices.hu(row)
+        area[i] = brain_share(hu[hu.shape[0] // 2], row)
+    return others.with_columns(pl.Series("brain_share", area, pl.Float64))
+
+
+def _thresholds(card: Card) -> dict[tuple[str, str], float]:
+    found = {(p.level, p.finding): p.threshold for p in card.operating_points}
+    return {("slice", ANY_FINDING): FALLBACK, **{(level, finding): t for (level, finding), t in found.items()}}
+
+
+def _judge(
+    run_: _Run, predictions: pl.DataFrame, localized: list[dict[int, Any]]
+) -> tuple[dict[str, Any], Sequence[tuple[str, str, str]]]:
+    from plainscan.evaluation import plots, summary
+    from plainscan.evaluation.bootstrap import draw
+    from plainscan.evaluation.units import Elsewhere, patient_rows
+
+    settings, card, rows = run_.settings, run_.model.card, patient_rows(predictions)
+    counts = draw(len(rows), settings.resamples, run_.rng("bootstrap"))
+    thresholds = _thresholds(card)
+    judged = summary.judge_all(
+        predictions,
+        Elsewhere.of(_elsewhere(run_)),
+        partial(study_probability, rule=card.study_rule),
+        thresholds,
+        counts,
+        settings.level,
+    )
+    figures = judged.figures + summary.judge_maps(
+        localized, predictions["patient_id"].to_list(), rows, counts, settings.level
+    )
+    metrics = {
+        **_description(run_, predictions),
+        "confusion": {
+            "slice": summary.confusion_counts(judged.slices),
+            "study": summary.confusion_counts(judged.studies),
+        },
+        "positive_patients": judged.positive_patients,
+        "figures": [figure.entry() for figure in figures],
+    }
+    return metrics, plots.all_plots(judged.slices, judged.studies, counts)
+
+
+def _description(run_: _Run, predictions: pl.DataFrame) -> dict[str, Any]:
+    from plainscan.evaluation import summary
+    from plainscan.evaluation.localization import IOU_THRESHOLD, TOLERANCE
+
+    card, synthetic = run_.model.card, tables.TRUTH.path(run_.folder).is_file()
+    unit, splits = summary.split_unit(run_.prepared), summary.split_table(run_.prepared)
+    point = next((p for p in card.operating_points if (p.level, p.finding) == ("slice", ANY_FINDING)), None)
+    rule = f"{point.rule}, chosen on {point.chosen_on}" if point else "0.5, since tune allowed no choice"
+    return {
+        "format": 1,
+        "name": card.name,
+        "confidence": run_.settings.level,
+        "resamples": run_.settings.resamples,
+        "split_unit": unit,
+        "splits": splits,
+        "counts": {
+            "test_slices": predictions.height,
+            "test_studies": predictions["study_uid"].n_unique(),
+            "test_patients": predictions["patient_id"].n_unique(),
+        },
+        "threshold": point.threshold if point else FALLBACK,
+        "threshold_rule": rule,
+        "study_rule_words": STUDY_WORDS.get(card.study_rule, card.study_rule),
+        "operating_points": [p.model_dump() for p in card.operating_points],
+        "strata": summary.STRATA_WORDS,
+        "localization": {
+            "tolerance": f"{TOLERANCE:.0%} of the picture's side",
+            "iou_threshold": IOU_THRESHOLD,
+            "grid_px": card.input_size,
+        },
+        "warnings": summary.warnings(unit, synthetic, splits),
+        "limits": summary.limits(unit, synthetic),
+        "provenance": _provenance(run_),
+    }
+
+
+def _provenance(run_: _Run) -> dict[str, Any]:
+    card = run_.model.card
+    return {
+        "plainscan": plainscan.__version__,
+        "model_sha256": card.model_sha256,
+        "prepared_sha256": tables.file_hash(tables.PREPARED.path(run_.folder)),
+        "network": card.network,
+        "input_size_px": card.input_size,
+        "windows_hu": [f"center {center:g}, width {width:g}" for center, width in card.windows],
+        "neighboring_slices": card.neighbors,
+        "seed": run_.settings.seed,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "onnxruntime": importlib.metadata.version("onnxruntime"),
+        "training": card.provenance,
+    }
+
+
+def _sanity(run_: _Run) -> dict[str, Any]:
+    from plainscan.evaluation.sanity import similarity
+
+    nothing: dict[str, Any] = {"median": None, "low": None, "high": None, "n": 0, "reason": ""}
+    test = run_.test
+    with_finding = test.filter(pl.col(ANY_FINDING) == 1)
+    chosen = with_finding if with_finding.height else test
+    rows = chosen.gather_every(max(1, -(-chosen.height // SANITY_SLICES))).to_dicts()
+    if not rows:
+        return {**nothing, "reason": "the test split is empty"}
+    try:
+        model = (run_.folder / "model" / MODEL_FILE).read_bytes()
+        shuffled = randomized_model(model, run_.model, run_.rng("sanity"))
+    except MissingPartError as error:
+        return {**nothing, "reason": error.found}
+    found = similarity(raw_maps(run_.model, run_.slices, rows), raw_maps(shuffled, run_.slices, rows))
+    if found is None:
+        return {**nothing, "reason": "with shuffled weights every map is constant"}
+    return {"median": found.median, "low": found.low, "high": found.high, "n": found.n, "reason": ""}
+
+
+def _write(
+    run_: _Run, metrics: Mapping[str, Any], plots: Sequence[tuple[str, str, str]], predictions: pl.DataFrame
+) -> None:
+    from plainscan.evaluation.report import Picture, render
+
+    flow = run_.folder / "flow.svg"
+    page = render(
+        metrics,
+        [Picture(*plot) for plot in plots],
+        _gallery(run_, predictions, metrics["threshold"]),
+        flow.read_text(encoding="utf-8") if flow.is_file() else None,
+    )
+    with tables.whole_file(run_.folder / METRICS_FILE) as partial_file:
+        text = json.dumps(metrics, indent=2, ensure_ascii=False, allow_nan=False)
+        partial_file.write_text(text + "\n", encoding="utf-8")
+    with tables.whole_file(run_.folder / REPORT_FILE) as partial_file:
+        partial_file.write_text(page, encoding="utf-8")
+    say(f"Report: {run_.folder / REPORT_FILE}")
+
+
+def _gallery(run_: _Run, predictions: pl.DataFrame, threshold: float) -> list[Any]:
+    """The most confident errors: half of the places for misses, half for false alarms."""
+    from plainscan.evaluation.report import Case
+
+    p, known = pl.col(f"probability_{ANY_FINDING}"), pl.col(ANY_FINDING)
+    missed = predictions.filter((known == 1) & (p < threshold)).sort(p, maintain_order=True)
+    alarms = predictions.filter((known == 0) & (p >= threshold)).sort(p, descending=True, maintain_order=True)
+    cases = []
+    for kind, errors in (("missed", missed), ("false alarm", alarms)):
+        few = errors.group_by("patient_id", maintain_order=True).head(PER_PATIENT)
+        worst = few.sort(p, descending=kind != "missed", maintain_order=True).head(run_.settings.gallery // 2)
+        pixels = worst.select(tables.SLICE_KEY).join(
+            run_.prepared, on=tables.SLICE_KEY, how="left", maintain_order="left"
+        )
+        for row, pixel_row in zip(worst.iter_rows(named=True), pixels.iter_rows(named=True), strict=True):
+            png = picture(run_.model, run_.slices, pixel_row, threshold)
+            names = tuple(f.english for key in SPECIFIC_KEYS if row[key] == 1 and (f := find(key)))
+            place = f"slice {row['slice_index'] + 1} of {row['slice_count']}, counted from the lowest"
+            cases.append(Case(kind, place, row[p.meta.output_name()], names, png))
+    return cases

@@ -1,0 +1,207 @@
+"""Stage ``label``: reports and slice labels into one row of labels per cohort slice. Missing is null, never 0."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final, TypeAlias
+
+import polars as pl
+
+from plainscan.cohort.slice_labels import read_slice_labels
+from plainscan.config import LabelSettings
+from plainscan.errors import LabelError, ReportError, UserError
+from plainscan.findings import ANY_FINDING, FINDING_KEYS
+from plainscan.reports.encoding import decode, table_rows
+from plainscan.reports.label import read_report
+from plainscan.stages.record import Counts, recorded, say, track
+from plainscan.tables import (
+    CATALOGUE,
+    COHORT,
+    LABELS,
+    REPORT_FINDINGS,
+    SLICE_KEY,
+    TRUTH,
+    empty,
+    from_rows,
+    read,
+    write,
+)
+
+NO_FINDING: Final = "report:no_finding"
+SliceKey: TypeAlias = tuple[str, str, str, int]
+Labels: TypeAlias = dict[SliceKey, dict[str, int | None]]
+
+
+def run(folder: Path, settings: LabelSettings) -> Counts:
+    """Write ``labels.parquet`` and ``report_findings.parquet``.
+
+    Slices are labeled by the slice table or the synthetic truth. A report that finds nothing labels the slices of
+    its study 0 that have no label of their own; a finding in a report never labels a slice.
+
+    Raises:
+        ReportError: A report's encoding, columns or study is wrong; the message names file and row.
+        LabelError: A slice label is wrong, repeated, contradictory or of an unknown slice; or there is no source.
+    """
+    sources = [path for path in (settings.reports, settings.slices, _truth_file(settings)) if path]
+    return recorded(
+        "label",
+        folder,
+        settings,
+        lambda: _work(folder, settings),
+        inputs=[COHORT.path(folder), *sources],
+        outputs=[LABELS.path(folder), REPORT_FINDINGS.path(folder)],
+    )
+
+
+def _truth_file(settings: LabelSettings) -> Path | None:
+    return TRUTH.path(settings.truth) if settings.truth else None
+
+
+def _work(folder: Path, settings: LabelSettings) -> Counts:
+    if (settings.slices and settings.truth) or not (settings.reports or settings.slices or settings.truth):
+        raise LabelError(
+            "both --slices and --truth" if settings.slices else "no source of labels",
+            where="label",
+            expected="--reports, --slices or --truth (RUN of `phantom`); only one of the last two",
+            code="label_sources",
+        )
+    cohort = read(folder, COHORT)
+    said = _report_findings(settings.reports, cohort) if settings.reports else empty(REPORT_FINDINGS)
+    source = "truth" if settings.truth else "slices"
+    own = _truth(settings.truth, cohort) if settings.truth else {}
+    if settings.slices:
+        own = _slice_table(settings.slices, cohort, folder)
+    labels = _merge(cohort, own, source, said)
+    write(said, folder, REPORT_FINDINGS)
+    write(labels, folder, LABELS)
+    known = labels.get_column(ANY_FINDING)
+    return {
+        "slices": len(labels),
+        "any finding": int((known == 1).sum()),
+        "no finding": int((known == 0).sum()),
+        "not labeled": known.null_count(),
+        "reports": said.get_column("study_uid").n_unique(),
+        "studies where report and slices disagree": _disagreements(
+            labels.filter(pl.col("label_source") == source), said
+        ),
+    }
+
+
+def _report_findings(path: Path, cohort: pl.DataFrame) -> pl.DataFrame:
+    reports = read_reports(path)
+    studies = set(cohort.get_column("study_uid"))
+    outside = len(reports.keys() - studies)
+    if outside:
+        say(f"label: {outside} reports are of studies that are not in the cohort; not used")
+    silent = len(studies - reports.keys())
+    if silent:
+        say(f"label: {silent} of {len(studies)} studies have no report")
+    rows: list[dict[str, object]] = [
+        {
+            "study_uid": study,
+            "finding": finding,
+            "status": mention.status,
+            "sentence": mention.sentence,
+            "start": mention.start,
+            "end": mention.end,
+        }
+        for study in track(sorted(studies & reports.keys()), "label")
+        for finding, mention in read_report(reports[study]).items()
+    ]
+    return from_rows(rows, REPORT_FINDINGS)
+
+
+def read_reports(path: Path) -> dict[str, str]:
+    """Report text by study: from a CSV with ``study_uid`` and ``report``, or a folder of ``<study_uid>.txt``.
+
+    Raises:
+        ReportError: Not readable, wrong encoding or columns, or a study twice; the message names file and row.
+    """
+    if path.is_dir():
+        files = sorted(path.glob("*.txt"))
+        if not files:
+            raise ReportError("no .txt file", where=str(path), expected="<study_uid>.txt files", code="no_reports")
+        # A file name may hold an accession number: the message counts, it does not name.
+        return {file.stem: decode(_bytes(file), f"{path}: file {i} by name") for i, file in enumerate(files, start=1)}
+    reports: dict[str, str] = {}
+    for number, row in enumerate(table_rows(decode(_bytes(path), str(path)), str(path)), start=2):
+        where = f"{path}: row {number}"
+        if not {"study_uid", "report"} <= row.keys():
+            raise ReportError(
+                f"columns {', '.join(row)}", where=f"{path}: row 1", expected="study_uid, report", code="report_columns"
+            )
+        study = row["study_uid"].strip()
+        if not study or study in reports:
+            raise ReportError(
+                "a study that an earlier row has" if study else "no study_uid",
+                where=where,
+                expected="one row per study",
+                remedy="Join the texts or delete a row.",
+                code="duplicate_report" if study else "no_study_uid",
+            )
+        reports[study] = row["report"]
+    return reports
+
+
+def _bytes(path: Path, error: type[UserError] = ReportError) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as reason:
+        raise error(
+            reason.strerror or "unreadable", where=str(path), expected="a readable file", code="unreadable"
+        ) from reason
+
+
+def _slice_table(path: Path, cohort: pl.DataFrame, folder: Path) -> Labels:
+    where = str(path)
+    rows = table_rows(decode(_bytes(path, LabelError), where, LabelError), where, LabelError)
+    elsewhere: set[str] = set()
+    if CATALOGUE.path(folder).is_file():
+        catalogue = read(folder, CATALOGUE)
+        elsewhere = {name for column in ("instance_uid", "path") for name in catalogue.get_column(column) if name}
+    found = read_slice_labels(rows, cohort, where, elsewhere)
+    if found.unused_columns:
+        say(f"label: columns not used: {', '.join(found.unused_columns)}")
+    if found.outside:
+        say(f"label: {found.outside} rows are of slices that are not in the cohort; not used")
+    return found.labels
+
+
+def _truth(folder: Path, cohort: pl.DataFrame) -> Labels:
+    truth = cohort.select(SLICE_KEY).join(read(folder, TRUTH), on=SLICE_KEY, how="inner")
+    return _by_key(truth.select(*SLICE_KEY, *FINDING_KEYS).iter_rows())
+
+
+def _by_key(rows: Iterable[tuple[object, ...]]) -> Labels:
+    return {row[:4]: dict(zip(FINDING_KEYS, row[4:], strict=True)) for row in rows}  # type: ignore[misc, arg-type]
+
+
+def _merge(cohort: pl.DataFrame, own: Labels, source: str, said: pl.DataFrame) -> pl.DataFrame:
+    """One row per cohort slice: its own label, else 0 by a report without findings, else null."""
+    none_said = set(said.filter((pl.col("finding") == ANY_FINDING) & (pl.col("status") == "absent"))["study_uid"])
+    none_said -= {key[0] for key, values in own.items() if values.get(ANY_FINDING) == 1}
+    rows: list[dict[str, object]] = []
+    for key in cohort.select(SLICE_KEY).iter_rows():
+        row = dict(zip(SLICE_KEY, key, strict=True))
+        if key in own:
+            row |= {**own[key], "label_source": source}
+        elif key[0] in none_said:
+            row |= {**dict.fromkeys(FINDING_KEYS, 0), "label_source": NO_FINDING}
+        rows.append(row)
+    return from_rows(rows, LABELS)
+
+
+def _disagreements(labels: pl.DataFrame, said: pl.DataFrame) -> int:
+    """Studies whose report and slices contradict each other; said aloud when there are any."""
+    slices = labels.group_by("study_uid").agg(
+        positive=(pl.col(ANY_FINDING) == 1).any(), clear=(pl.col(ANY_FINDING) == 0).all(ignore_nulls=False)
+    )
+    both = said.filter(pl.col("finding") == ANY_FINDING).join(slices, on="study_uid")
+    missed = both.filter((pl.col("status") == "absent") & pl.col("positive")).height
+    unseen = both.filter((pl.col("status") == "present") & pl.col("clear")).height
+    if missed:
+        say(f"label: {missed} reports find nothing where slices are labeled 1; the slice labels count")
+    if unseen:
+        say(f"label: {unseen} reports find something where every labeled slice is 0; the slice labels count")
+    return missed + unseen

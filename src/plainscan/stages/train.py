@@ -1,0 +1,264 @@
+"""Stage train: a network on the training split, then its bundle with calibration and operating points from tune.
+
+Alone, or started by `torchrun`: then every process runs this stage, and rank 0 alone scores and writes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import importlib.util
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+import plainscan
+from plainscan.bundle import Calibration, Card, OperatingPoint, write_bundle
+from plainscan.config import TrainSettings
+from plainscan.errors import LabelError, MissingPartError
+from plainscan.evaluation.calibration import fit_platt
+from plainscan.evaluation.metrics import auc, log_loss, once, rank
+from plainscan.evaluation.operating_point import choose_operating_point
+from plainscan.findings import ANY_FINDING, FINDING_KEYS
+from plainscan.inference.engine import Model
+from plainscan.inference.predict import calibrated, score, study_probability
+from plainscan.stages.record import Counts, fingerprint, recorded, say, track
+from plainscan.tables import MANIFEST, PREPARED, SPLITS, file_hash, read
+
+if TYPE_CHECKING:
+    from plainscan.learning.dataset import Slices
+    from plainscan.learning.distributed import Group
+    from plainscan.learning.train import State, Trainer
+
+NEEDED: Final = ("torch", "onnx", "safetensors")
+TRAIN_FOLDER: Final = "train"
+MODEL_FOLDER: Final = "model"
+SHARD_FOLDER: Final = "prepared"
+CHUNK: Final = 64  # slices in memory while scoring
+TUNE_SHARE: Final = 10  # after each epoch, at most a tenth as many tuning slices are scored as were trained on
+FEWEST: Final = 100  # ... but so many when there are
+
+Logits = NDArray[np.float32]
+
+
+def run(folder: Path, settings: TrainSettings) -> Counts:
+    """Train on a run folder's prepared slices.
+
+    Raises:
+        MissingPartError: torch is not installed.
+        LabelError: A split lacks slices with, or slices without, any finding.
+    """
+    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
+        raise MissingPartError(
+            f"{', '.join(missing)} not installed", where="train", remedy='Run: pip install "plainscan[train]"'
+        )
+    from plainscan.learning.distributed import process_group
+
+    with process_group(settings.device) as group:
+        return _lead(folder, settings, group) if group.rank == 0 else _follow(folder, settings, group)
+
+
+def _lead(folder: Path, settings: TrainSettings, group: Group) -> Counts:
+    started = False
+
+    def work() -> Counts:
+        nonlocal started
+        started = True
+        group.agree(1)
+        return _work(folder, settings, group)
+
+    inputs = [PREPARED.path(folder), folder / SHARD_FOLDER]
+    outputs = [folder / MODEL_FOLDER, folder / TRAIN_FOLDER / "metrics.jsonl"]
+    counts = recorded("train", folder, settings, work, inputs=inputs, outputs=outputs)
+    if not started:
+        group.agree(0)
+    return counts
+
+
+def _follow(folder: Path, settings: TrainSettings, group: Group) -> Counts:
+    if group.agree(0):
+        for _ in _trainer(folder, settings, read(folder, PREPARED), group).steps():
+            pass
+    return {}
+
+
+def _work(folder: Path, settings: TrainSettings, group: Group) -> Counts:
+    prepared = read(folder, PREPARED)
+    _check_labels(prepared)
+    trainer = _trainer(folder, settings, prepared, group)
+    if trainer.progress.step:
+        say(f"train: resumed after step {trainer.progress.step} of {trainer.total}")
+    for _ in track(trainer.steps(), "train", total=trainer.total - trainer.progress.step):
+        pass
+    model = _export(settings, trainer.best(), trainer.task.slices)
+    card = _card(settings, trainer.task.slices, model)
+    tune = _open(folder, prepared, "tune")
+    logits = _logits(Model(model, card), tune, np.arange(len(tune)), "calibrate")
+    calibration = _calibration(logits, tune.labels)
+    points = _operating_points(prepared, calibrated(logits, calibration), tune.labels, settings.target_sensitivity)
+    figures = _figures(logits, tune.labels)
+    provenance = _provenance(folder, settings, prepared) | {"best_epoch": trainer.progress.best_epoch, "tune": figures}
+    filled = card.model_copy(update={"calibration": calibration, "operating_points": points, "provenance": provenance})
+    write_bundle(folder / MODEL_FOLDER, model, filled)
+    return {
+        "epochs": settings.epochs,
+        "steps": trainer.total,
+        "train_slices": len(trainer.task.slices),
+        "tune_slices": len(tune),
+        "best_epoch": trainer.progress.best_epoch,
+        "tune_auc": round(figures["tune_auc"], 4),
+    }
+
+
+def _trainer(folder: Path, settings: TrainSettings, prepared: pl.DataFrame, group: Group) -> Trainer:
+    from plainscan.learning.train import Task, Trainer
+
+    slices, tune = _open(folder, prepared, "train"), _open(folder, prepared, "tune")
+    count = max(FEWEST, len(slices) // TUNE_SHARE)
+    chosen = np.sort(np.random.default_rng(settings.seed).permutation(len(tune))[:count])
+
+    def score_epoch(state: State) -> dict[str, float]:
+        model = _export(settings, state, slices)
+        return _figures(_logits(Model(model, _card(settings, slices, model)), tune, chosen), tune.labels[chosen])
+
+    target = folder / TRAIN_FOLDER
+    target.mkdir(parents=True, exist_ok=True)
+    return Trainer(Task(slices, settings, target, _identity(folder, settings), score_epoch), group)
+
+
+def _identity(folder: Path, settings: TrainSettings) -> str:
+    """Hash of everything that decides the weights."""
+    parts = [plainscan.__version__, settings.model_dump_json(), fingerprint(PREPARED.path(folder))]
+    parts.append(fingerprint(folder / SHARD_FOLDER))
+    if settings.init is not None and settings.init.exists():
+        parts.append(fingerprint(settings.init))
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def _open(folder: Path, prepared: pl.DataFrame, split: str) -> Slices:
+    from plainscan.learning.dataset import open_split
+
+    return open_split(folder, prepared, split)
+
+
+def _check_labels(prepared: pl.DataFrame) -> None:
+    for split in ("train", "tune"):
+        values = set(prepared.filter(pl.col("split") == split)[ANY_FINDING].drop_nulls().unique().to_list())
+        if values != {0, 1}:
+            raise LabelError(
+                f"{ANY_FINDING} is {sorted(values) or 'not known'} on every slice of {split}",
+                where=PREPARED.name,
+                expected="slices with and slices without",
+                remedy="Label more studies, or split with another seed or larger shares.",
+            )
+
+
+def _export(settings: TrainSettings, state: State, slices: Slices) -> bytes:
+    from plainscan.learning.export import to_onnx
+
+    return to_onnx(settings.network, state, slices.shape[1])
+
+
+def _card(settings: TrainSettings, slices: Slices, model: bytes) -> Card:
+    """A card without calibration, operating points and provenance."""
+    planes, size = slices.shape
+    return Card(
+        name=f"{settings.network}-{size}px",
+        plainscan=plainscan.__version__,
+        network=settings.network,
+        input_size=size,
+        windows=settings.windows,
+        neighbors=planes // 2,
+        findings=FINDING_KEYS,
+        calibration=tuple(Calibration(finding=key) for key in FINDING_KEYS),
+        operating_points=(),
+        provenance={},
+        model_sha256=hashlib.sha256(model).hexdigest(),
+    )
+
+
+def _logits(model: Model, slices: Slices, chosen: NDArray[np.int64], label: str = "") -> Logits:
+    """Logits (slices, findings) of some slices, by the one scoring path."""
+    chunks = [chosen[start : start + CHUNK] for start in range(0, len(chosen), CHUNK)]
+    watched = track(chunks, label) if label else chunks
+    return np.concatenate([score(model, slices.gather(chunk).hu).logits for chunk in watched])
+
+
+def _figures(logits: Logits, labels: NDArray[np.float32]) -> dict[str, float]:
+    """Slice-level figures of ``any_finding`` before calibration."""
+    known = ~np.isnan(labels[:, 0])
+    if not known.any():
+        return {"tune_auc": float("nan"), "tune_loss": float("nan"), "tune_slices": 0}
+    logit, label = logits[known, 0].astype(np.float64), labels[known, 0]
+    loss = log_loss(0.5 + 0.5 * np.tanh(logit / 2), label, once(len(label))).item()
+    return {"tune_auc": auc(rank(logit, label), once(len(label))).item(), "tune_loss": loss, "tune_slices": len(label)}
+
+
+def _calibration(logits: Logits, labels: NDArray[np.float32]) -> tuple[Calibration, ...]:
+    """Platt scaling, finding by finding; the identity where tune cannot tell."""
+    result = []
+    for i, finding in enumerate(FINDING_KEYS):
+        known = ~np.isnan(labels[:, i])
+        if len(np.unique(labels[known, i])) < 2:
+            result.append(Calibration(finding=finding))
+            continue
+        slope, intercept = fit_platt(logits[known, i], labels[known, i])
+        result.append(Calibration(finding=finding, slope=slope, intercept=intercept, fitted_on="tune"))
+    return tuple(result)
+
+
+def _operating_points(
+    prepared: pl.DataFrame, probability: NDArray[np.float64], labels: NDArray[np.float32], target: float
+) -> tuple[OperatingPoint, ...]:
+    """One a finding at slice level where tune holds both classes; and one for any finding at study level."""
+    points = [_point("slice", key, probability[:, i], labels[:, i], target) for i, key in enumerate(FINDING_KEYS)]
+    studies = prepared.filter(pl.col("split") == "tune")["study_uid"].to_numpy()
+    groups = [np.flatnonzero(studies == uid) for uid in dict.fromkeys(studies)]
+    # numpy's max passes NaN on: a study without a positive and with an unknown slice is unknown
+    truth = np.array([1.0 if (labels[g, 0] == 1).any() else labels[g, 0].max() for g in groups], np.float32)
+    study = np.array([study_probability(probability[g, 0]) for g in groups])
+    points.append(_point("study", ANY_FINDING, study, truth, target))
+    if points[-1] is None:
+        say("train: tune holds studies of one class only; no operating point at study level")
+    return tuple(point for point in points if point is not None)
+
+
+def _point(
+    level: Any, finding: str, probability: NDArray[np.float64], labels: NDArray[np.float32], target: float
+) -> OperatingPoint | None:
+    known = ~np.isnan(labels)
+    choice = choose_operating_point(probability[known], labels[known], target)
+    if choice is None:
+        return None
+    rule = f"highest specificity with sensitivity >= {target:g}"
+    return OperatingPoint(level=level, finding=finding, rule=rule, chosen_on="tune", **choice._asdict())
+
+
+def _provenance(folder: Path, settings: TrainSettings, prepared: pl.DataFrame) -> dict[str, Any]:
+    """Where the weights come from; no path of a machine."""
+    asked = settings.model_dump(mode="json")
+    if settings.init is not None:
+        asked["init"] = {"name": settings.init.name, "hash": fingerprint(settings.init)}
+    manifest = MANIFEST.path(folder)
+    return {
+        "manifest_sha256": file_hash(manifest) if manifest.is_file() else None,
+        "prepared_sha256": file_hash(PREPARED.path(folder)),
+        "splits": {split: _split_counts(prepared.filter(pl.col("split") == split)) for split in SPLITS},
+        "settings": asked,
+        "seed": settings.seed,
+        "torch": importlib.metadata.version("torch"),
+    }
+
+
+def _split_counts(frame: pl.DataFrame) -> dict[str, int]:
+    return {
+        "patients": frame["patient_id"].n_unique(),
+        "studies": frame["study_uid"].n_unique(),
+        "slices": frame.height,
+        ANY_FINDING: int((frame[ANY_FINDING] == 1).sum()),
+        "no_finding": int((frame[ANY_FINDING] == 0).sum()),
+    }

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.inference.tiny_bundle import BIAS, GAIN, OFFSET, tiny_bundle, tiny_card, tiny_model
+
+from plainscan.bundle import CARD_FILE, MODEL_FILE
+from plainscan.errors import BundleError, InternalError
+from plainscan.inference.engine import Model, load, operating_point
+
+
+def test_logits_are_the_mean_of_the_maps_plus_the_bias(tmp_path: Path) -> None:
+    model = load(tiny_bundle(tmp_path))
+    image = np.random.default_rng(0).random((1, 3, 64, 64), np.float32)
+    logits, maps = model.run(image)
+    assert logits.shape == (15,)
+    assert maps.shape == (15, 8, 8)
+    np.testing.assert_allclose(logits, maps.mean(axis=(1, 2)) + BIAS, atol=1e-5)
+    cells = image[0, 1].reshape(8, 8, 8, 8).mean(axis=(1, 3))
+    np.testing.assert_allclose(maps[0], GAIN * cells - OFFSET, atol=1e-4)
+
+
+def test_one_and_two_threads_agree(tmp_path: Path) -> None:
+    bundle = tiny_bundle(tmp_path)
+    image = np.random.default_rng(1).random((1, 3, 64, 64), np.float32)
+    one, two = load(bundle, threads=1).run(image), load(bundle, threads=2).run(image)
+    np.testing.assert_allclose(one[0], two[0], atol=1e-6)
+    np.testing.assert_allclose(one[1], two[1], atol=1e-6)
+
+
+def test_more_than_one_slice_at_a_time_is_our_mistake(tmp_path: Path) -> None:
+    with pytest.raises(InternalError, match="batch of 2"):
+        load(tiny_bundle(tmp_path)).run(np.zeros((2, 3, 64, 64), np.float32))
+
+
+def test_model_with_another_hash_is_refused_from_disk_and_from_bytes(tmp_path: Path) -> None:
+    bundle = tiny_bundle(tmp_path)
+    (bundle / MODEL_FILE).write_bytes(tiny_model(bias=0.75))
+    with pytest.raises(BundleError, match="SHA-256"):
+        load(bundle)
+    with pytest.raises(BundleError, match="SHA-256"):
+        Model(tiny_model(bias=0.75), tiny_card(tiny_model()))
+
+
+@pytest.mark.parametrize("name", [CARD_FILE, MODEL_FILE])
+def test_bundle_without_card_or_model_is_refused_by_name(tmp_path: Path, name: str) -> None:
+    bundle = tiny_bundle(tmp_path)
+    (bundle / name).unlink()
+    with pytest.raises(BundleError, match=f"no {name}"):
+        load(bundle)
+
+
+def test_bytes_that_are_no_onnx_model_are_refused() -> None:
+    data = b"pickled or anything else"
+    card = tiny_card(tiny_model()).model_copy(update={"model_sha256": hashlib.sha256(data).hexdigest()})
+    with pytest.raises(BundleError, match="ONNX Runtime"):
+        Model(data, card)
+
+
+@pytest.mark.parametrize("changes", [{"input_size": 96}, {"neighbors": 1}, {"windows": ((40.0, 80.0),)}])
+def test_graph_that_does_not_fit_its_card_is_refused(changes: dict[str, object]) -> None:
+    model = tiny_model()
+    with pytest.raises(BundleError, match="as the card says"):
+        Model(model, tiny_card(model, **changes))
+
+
+def test_missing_operating_point_is_refused() -> None:
+    card = tiny_card(tiny_model())
+    assert operating_point(card, "study").level == "study"
+    with pytest.raises(BundleError, match="no slice operating point for mass"):
+        operating_point(card, "slice", "mass")
+    with pytest.raises(BundleError, match="no slice operating point"):
+        operating_point(tiny_card(tiny_model(), operating_points=()), "slice")
+
+
+HEAVY = ("torch", "scipy", "sklearn", "matplotlib", "jinja2", "onnx", "pandas")
+
+
+@pytest.mark.parametrize("stage", ["predict", "scan", "select", "images", "label"])
+def test_stages_of_the_small_install_import_nothing_heavy(stage: str) -> None:
+    code = f"import sys, plainscan.cli, plainscan.stages.{stage}; print([m for m in {HEAVY!r} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,111 @@
+"""A model bundle small enough for any test: one strided convolution, exact by hand, no training.
+
+The map of "any finding" is ``GAIN`` times the mean of the subdural window in each 8 x 8 cell, minus
+``OFFSET``; the other findings get a share of it. So a slice of brain stays below the operating point and a
+bright patch rises above it, and every figure can be worked out on paper.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from plainscan.bundle import Calibration, Card, OperatingPoint, write_bundle
+from plainscan.findings import ANY_FINDING, FINDING_KEYS
+
+CELL, GAIN, OFFSET, BIAS = 8, 40.0, 6.0, 0.5
+WINDOWS = ((40.0, 80.0), (80.0, 200.0), (600.0, 2800.0))
+
+
+def tiny_weights(channels: int) -> NDArray[np.float32]:
+    """(findings, channels, 8, 8), float32: the mean of the middle plane's subdural window, times a gain."""
+    weights = np.zeros((len(FINDING_KEYS), channels, CELL, CELL), np.float32)
+    subdural = channels // (2 * len(WINDOWS)) * len(WINDOWS) + 1 if channels >= len(WINDOWS) else 0
+    for i in range(len(FINDING_KEYS)):
+        weights[i, subdural] = GAIN / (i + 1) / CELL**2
+    return weights
+
+
+def tiny_model(channels: int = 3, size: int = 64, bias: float = BIAS) -> bytes:
+    """The graph: image -> convolution -> maps; their mean plus bias -> logits."""
+    findings, grid = len(FINDING_KEYS), size // CELL
+    constants = {
+        "weights": tiny_weights(channels),
+        "offset": np.full((1, findings, 1, 1), OFFSET, np.float32),
+        "bias": np.full((1, findings), bias, np.float32),
+        "axes": np.array([2, 3], np.int64),
+    }
+    nodes = [
+        helper.make_node(
+            "Conv", ["image", "weights"], ["activations"], kernel_shape=[CELL, CELL], strides=[CELL, CELL]
+        ),
+        helper.make_node("Sub", ["activations", "offset"], ["maps"]),
+        helper.make_node("ReduceMean", ["maps", "axes"], ["means"], keepdims=0),
+        helper.make_node("Add", ["means", "bias"], ["logits"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "tiny",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["slices", channels, size, size])],
+        [
+            helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["slices", findings]),
+            helper.make_tensor_value_info("maps", TensorProto.FLOAT, ["slices", findings, grid, grid]),
+        ],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    onnx.checker.check_model(model)
+    return bytes(model.SerializeToString())
+
+
+def tiny_card(model: bytes, *, size: int = 64, neighbors: int = 0, **changes: Any) -> Card:
+    """A card that fits the model; `changes` replaces its fields."""
+    point = {
+        "finding": ANY_FINDING,
+        "threshold": 0.6,
+        "rule": "highest specificity with sensitivity >= 0.95",
+        "chosen_on": "tune",
+        "sensitivity": 0.95,
+        "specificity": 0.8,
+        "n": 100,
+    }
+    fields: dict[str, Any] = {
+        "name": "tiny",
+        "plainscan": "0",
+        "network": "tiny",
+        "input_size": size,
+        "windows": WINDOWS,
+        "neighbors": neighbors,
+        "findings": FINDING_KEYS,
+        "calibration": tuple(Calibration(finding=key, fitted_on="tune") for key in FINDING_KEYS),
+        "operating_points": (OperatingPoint(level="slice", **point), OperatingPoint(level="study", **point)),
+        "provenance": {"made_by": "tests"},
+        "model_sha256": hashlib.sha256(model).hexdigest(),
+    }
+    return Card(**{**fields, **changes})
+
+
+def tiny_bundle(folder: Path, *, size: int = 64, neighbors: int = 0, **changes: Any) -> Path:
+    """Write the bundle and return its folder."""
+    model = tiny_model(len(WINDOWS) * (2 * neighbors + 1), size)
+    write_bundle(folder, model, tiny_card(model, size=size, neighbors=neighbors, **changes))
+    return folder
+
+
+def head_slice(size: int = 128, patches: Sequence[tuple[int, int, int]] = ()) -> NDArray[np.int16]:
+    """A disc of brain (35 HU) in a bright skull, in air; each patch (row, column, radius) is blood at 75 HU."""
+    row, column = np.mgrid[:size, :size]
+    hu = np.full((size, size), -1000, np.int16)
+    distance = np.hypot(row - size / 2, column - size / 2)
+    hu[distance < 0.44 * size] = 1200
+    hu[distance < 0.40 * size] = 35
+    for top, left, radius in patches:
+        hu[np.hypot(row - top, column - left) < radius] = 75
+    return hu

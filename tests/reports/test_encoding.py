@@ -1,0 +1,37 @@
+import pytest
+
+from plainscan.errors import LabelError, ReportError
+from plainscan.reports.encoding import decode, table_rows
+
+TEXT = "study_uid,report\n1,颅脑平扫未见异常。\n2,左侧基底节区脑出血。\n"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030", "gbk"])
+def test_chinese_encodings_are_told_apart(encoding: str) -> None:
+    assert decode(TEXT.encode(encoding), "r.csv") == TEXT
+
+
+@pytest.mark.parametrize(
+    ("data", "row"),
+    [
+        (TEXT.encode() + b"3,\xff\xff\n", 4),
+        ("a,b\n1,h\xe9matome \xe0 gauche\n".encode("latin-1"), 2),
+        (TEXT.encode("utf-16"), 1),
+        ("a,b\n1,ok\n2,\ufffd\ufffd\n".encode(), 3),
+        (b'a,b\n1,"two\nlines"\n2,\x00\n', 3),
+    ],
+)
+def test_another_encoding_is_refused_and_the_row_is_named(data: bytes, row: int) -> None:
+    with pytest.raises(ReportError, match=rf"r\.csv: row {row}: .*expected UTF-8 or GB18030") as caught:
+        decode(data, "r.csv")
+    assert caught.value.code == "unknown_encoding"
+
+
+def test_rows_are_padded_and_stray_cells_are_refused() -> None:
+    assert table_rows("a,b\n1\n", "t.csv") == [{"a": "1", "b": ""}]
+    with pytest.raises(LabelError, match=r"t\.csv: row 3: 3 cells"):
+        table_rows("a,b\n1,2\n1,2,3\n", "t.csv", LabelError)
+    with pytest.raises(ReportError, match="two columns a"):
+        table_rows("a,a\n", "t.csv")
+    with pytest.raises(ReportError, match="an empty file"):
+        table_rows("", "t.csv")

@@ -1,0 +1,81 @@
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from plainscan.reports.mention import read_mentions
+
+
+def said(text: str) -> list[tuple[str, str]]:
+    return [(mention.finding, mention.status) for mention in read_mentions(text).mentions]
+
+
+def test_span_and_sentence_point_into_the_report() -> None:
+    report = "检查所见：脑沟如常。 左侧额部硬膜下血肿，厚５ｍｍ。\n诊断意见：硬膜下血肿。"
+    mentions = read_mentions(report).mentions
+    assert [report[m.start : m.end] for m in mentions] == ["硬膜下血肿", "硬膜下血肿"]
+    assert all(m.sentence in report for m in mentions)
+    assert [m.section for m in mentions][-1] == "impression"
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        "【病史】脑出血\n【影像所见】未见骨折。",
+        "临床诊断：脑出血？\n所见：未见骨折。",
+        "INDICATION: rule out subdural hematoma.\nFINDINGS: No fracture.",
+        "History: stroke. Findings: No fracture.",
+    ],
+)
+def test_history_and_indication_are_not_read(report: str) -> None:
+    assert said(report) == [("skull_fracture", "absent")]
+
+
+def test_headings_are_found_in_brackets_with_colons_and_on_their_own_line() -> None:
+    for report in (
+        "所见：骨折。印象：骨折。",
+        "【影像所见】骨折\n【影像诊断】骨折",
+        "FINDINGS\nFracture.\nIMPRESSION\nFracture.",
+    ):
+        assert [m.section for m in read_mentions(report).mentions] == ["findings", "impression"]
+
+
+def test_a_full_stop_in_a_number_or_a_wrapped_line_ends_no_sentence() -> None:
+    assert said("No evidence of acute\nintracranial hemorrhage.") == [("hemorrhage", "absent")]
+    assert read_mentions("Left mass of 3.5 cm.").mentions[0].sentence == "Left mass of 3.5 cm"
+
+
+def test_full_width_and_half_width_read_alike() -> None:
+    assert said("ＳＡＨ，未见骨折；脑积水？") == said("SAH,未见骨折;脑积水?")
+
+
+@pytest.mark.parametrize(
+    ("report", "statuses"),
+    [
+        ("未见出血、梗死及占位，中线居中", ["absent", "absent", "absent", "absent"]),
+        ("未见骨折，脑积水", ["absent", "absent"]),
+        ("未见骨折，右额部头皮血肿", ["absent", "present"]),
+        ("未见骨折；头皮血肿", ["absent", "present"]),
+        ("No hemorrhage, mass or hydrocephalus is seen.", ["absent"] * 3),
+        ("No hemorrhage, mild atrophy is present.", ["absent", "present"]),
+        ("No fracture, mild scalp swelling.", ["absent", "present"]),
+        ("No suspicious mass.", ["absent"]),
+        ("Possible infarct, but no mass.", ["uncertain", "absent"]),
+        ("No hemorrhage; SAH cannot be excluded.", ["absent", "uncertain"]),
+        ("No hydrocephalus although SAH is not excluded.", ["absent", "uncertain"]),
+    ],
+)
+def test_the_reach_of_a_cue(report: str, statuses: list[str]) -> None:
+    assert [status for _, status in said(report)] == statuses
+
+
+def test_a_sentence_of_the_conclusion_that_says_nothing_known_is_counted() -> None:
+    assert read_mentions("Findings: Xyz abc. Impression: No mass. Xyz abc.").unread == 1
+    assert read_mentions("Impression: No mass. Clinical correlation advised.").unread == 0
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.text(st.sampled_from("未见出血，。；、：脑梗死可能不除外 \n\t1.No hemorhage,?;[]【】İßＡ"), max_size=80))
+def test_any_text_is_read_and_spans_stay_inside(report: str) -> None:
+    for mention in read_mentions(report).mentions:
+        assert 0 <= mention.start < mention.end <= len(report)
+        assert mention.sentence in report

@@ -1,0 +1,196 @@
+from __future__ import annotations
+
+import importlib.util
+import json
+import math
+import re
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from plainscan import tables
+from plainscan.bundle import write_bundle
+from plainscan.config import EvaluateSettings
+from plainscan.findings import ANY_FINDING, FINDING_KEYS
+from plainscan.stages import evaluate
+
+
+def _load_tiny() -> ModuleType:
+    path = Path(__file__).parents[1] / "evaluation" / "tiny.py"
+    spec = importlib.util.spec_from_file_location("tiny", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+tiny = _load_tiny()
+QUICK = EvaluateSettings(resamples=60, gallery=4)
+
+
+def _metrics(folder: Path) -> dict[str, Any]:
+    def refuse(word: str) -> None:
+        raise AssertionError(f"{word} in metrics.json")
+
+    return json.loads((folder / "metrics.json").read_text(encoding="utf-8"), parse_constant=refuse)
+
+
+def _figure(metrics: dict[str, Any], figure: str, finding: str = ANY_FINDING, level: str = "slice") -> dict[str, Any]:
+    found = [e for e in metrics["figures"] if (e["figure"], e["finding"], e["level"]) == (figure, finding, level)]
+    assert len(found) == 1
+    return found[0]
+
+
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tiny.run_folder(tmp_path_factory.mktemp("run") / "r")
+    evaluate.run(folder, QUICK)
+    return folder
+
+
+def test_every_entry_names_figure_level_n_and_interval(judged: Path) -> None:
+    for entry in _metrics(judged)["figures"]:
+        assert {"figure", "finding", "level", "value", "low", "high", "n", "note"} <= set(entry)
+        assert entry["level"] in ("slice", "study")
+        if entry["value"] is None or entry["low"] is None:
+            assert entry["note"]
+
+
+def test_the_auc_is_that_of_the_written_predictions(judged: Path) -> None:
+    from sklearn.metrics import roc_auc_score
+
+    frame = tables.read(judged, tables.PREDICTIONS)
+    value = _figure(_metrics(judged), "auc")["value"]
+    assert value == pytest.approx(roc_auc_score(frame[ANY_FINDING], frame[f"probability_{ANY_FINDING}"]))
+    assert 0.5 < value < 1
+
+
+def test_predictions_hold_exactly_the_test_slices(judged: Path) -> None:
+    prepared = tables.read(judged, tables.PREPARED).filter(pl.col("split") == "test")
+    frame = tables.read(judged, tables.PREDICTIONS)
+    key = list(tables.SLICE_KEY)
+    assert frame.select(key).sort(key).equals(prepared.select(key).sort(key))
+
+
+def test_height_alone_and_the_auc_within_height_stand_beside_every_slice_auc(judged: Path) -> None:
+    metrics = _metrics(judged)
+    for finding in FINDING_KEYS:
+        for figure in ("auc", "auc_within_height", "auc_of_learned_height_alone", "auc_of_height_alone"):
+            _figure(metrics, figure, finding)
+
+
+def test_heat_maps_are_held_against_masks(judged: Path) -> None:
+    metrics = _metrics(judged)
+    hit = _figure(metrics, "pointing_game")
+    assert hit["n"] == _figure(metrics, "auc")["n_positive"]
+    assert hit["value"] > _figure(metrics, "pointing_game_by_chance")["value"]
+    assert 0 < _figure(metrics, "iou")["value"] <= 1
+
+
+def test_weights_were_shuffled_for_the_sanity_check(judged: Path) -> None:
+    sanity = _metrics(judged)["sanity"]
+    assert sanity["n"] > 0
+    assert sanity["median"] < 1
+
+
+def test_the_report_is_one_file_that_loads_nothing_and_names_nobody(judged: Path) -> None:
+    page = (judged / "report.html").read_text(encoding="utf-8")
+    links = re.findall(r'(?:src|href)="([^"]{0,40})', page)
+    assert links
+    assert all(link.startswith(("data:", "#")) for link in links)
+    assert "http" not in re.sub(r'src="data:[^"]*"', "", page)
+    assert "SECRET" not in page
+    assert "1.2.2.1" not in page
+    assert "SECRET" not in (judged / "metrics.json").read_text()
+    for words in ("Not a medical device", "0.838", "0.961", "synthetic", "Worst errors", "looked at <strong>1"):
+        assert words in page
+
+
+def test_nothing_changed_is_skipped_and_no_new_look(judged: Path) -> None:
+    before = (judged / "test_looks.json").read_bytes()
+    evaluate.run(judged, QUICK)
+    assert (judged / "test_looks.json").read_bytes() == before
+
+
+def test_same_seed_gives_the_same_files(tmp_path: Path, judged: Path) -> None:
+    folder = tiny.run_folder(tmp_path / "again")
+    evaluate.run(folder, QUICK)
+    assert (folder / "metrics.json").read_bytes() == (judged / "metrics.json").read_bytes()
+    assert (folder / "report.html").read_bytes() == (judged / "report.html").read_bytes()
+
+
+def test_every_look_at_the_test_labels_is_counted(tmp_path: Path) -> None:
+    folder = tiny.run_folder(tmp_path / "r", patients=9)
+    evaluate.run(folder, QUICK)
+    evaluate.run(folder, QUICK.model_copy(update={"seed": 1}))
+    model = tiny.network(np.random.default_rng(9))
+    write_bundle(folder / "model", model, tiny.card(model))
+    evaluate.run(folder, QUICK)
+    looks = json.loads((folder / "test_looks.json").read_text())["looks"]
+    assert [look["look"] for look in looks] == [1, 2, 3]
+    assert _metrics(folder)["test_looks"] == {"count": 3, "models": 2}
+
+
+@pytest.mark.parametrize("label", [0, 1])
+def test_one_class_in_test_is_said_and_nothing_breaks(tmp_path: Path, label: int) -> None:
+    folder = tiny.run_folder(tmp_path / "r", patients=9, test_label=label)
+    evaluate.run(folder, QUICK)
+    metrics = _metrics(folder)
+    auc = _figure(metrics, "auc")
+    assert auc["value"] is None
+    assert "not estimable" in auc["note"]
+    assert any("one class only" in line for line in metrics["warnings"])
+    assert "no judgement" in (folder / "report.html").read_text()
+
+
+def test_an_empty_test_split_is_said_and_nothing_breaks(tmp_path: Path) -> None:
+    folder = tiny.run_folder(tmp_path / "r", patients=2)
+    evaluate.run(folder, QUICK)
+    metrics = _metrics(folder)
+    assert metrics["counts"] == {"test_slices": 0, "test_studies": 0, "test_patients": 0}
+    assert any("test split is empty" in line for line in metrics["warnings"])
+    assert (folder / "report.html").is_file()
+
+
+def test_without_masks_labels_or_operating_point_it_still_reports(tmp_path: Path) -> None:
+    folder = tiny.run_folder(tmp_path / "r", patients=9, masks=False)
+    model = tiny.network(np.random.default_rng(1))
+    write_bundle(folder / "model", model, tiny.card(model, points=False))
+    evaluate.run(folder, QUICK)
+    metrics, page = _metrics(folder), (folder / "report.html").read_text()
+    assert "tune allowed no choice" in metrics["threshold_rule"]
+    assert _figure(metrics, "auc", "lacune")["note"] == "no labeled unit"
+    assert "old lacune (no label)" in page
+    assert "holds no masks" in page
+    assert "synthetic" not in page
+
+
+def test_a_split_by_image_is_recognized_and_warned_of(tmp_path: Path) -> None:
+    folder = tiny.run_folder(tmp_path / "r", patients=9)
+    frame = tables.read(folder, tables.PREPARED).with_columns(
+        pl.when(pl.col("slice_index") % 3 == 0).then(pl.lit("test")).otherwise(pl.lit("train")).alias("split")
+    )
+    tables.write(frame, folder, tables.PREPARED)
+    evaluate.run(folder, QUICK)
+    metrics = _metrics(folder)
+    assert metrics["split_unit"] == "image"
+    assert "inflated" in metrics["warnings"][0]
+
+
+def test_units_are_compared_with_the_paper(tmp_path: Path, judged: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for unit in ("patient", "image"):
+        (tmp_path / unit).mkdir()
+        (tmp_path / unit / "metrics.json").write_bytes((judged / "metrics.json").read_bytes())
+    evaluate.compare_units(tmp_path, ["patient", "image"])
+    assert "Zhang 2020" in capsys.readouterr().out
+    assert "inflation" in (tmp_path / "comparison.md").read_text()
+
+
+def test_values_are_finite(judged: Path) -> None:
+    values = [e[k] for e in _metrics(judged)["figures"] for k in ("value", "low", "high") if e[k] is not None]
+    assert all(math.isfinite(v) for v in values)

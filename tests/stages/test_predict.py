@@ -1,0 +1,315 @@
+from __future__ import annotations
+
+import errno
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from PIL import Image
+from tests.inference.tiny_bundle import head_slice, tiny_bundle
+from tests.stages.tiny_study import PATIENT, ROOT, write_slice
+
+from plainscan.bundle import CARD_FILE, MODEL_FILE, Calibration
+from plainscan.config import PredictSettings
+from plainscan.dicom.read import Place, Reader
+from plainscan.errors import BundleError, DicomError, SourceError, StorageError
+from plainscan.findings import FINDING_KEYS
+from plainscan.inference import overlay
+from plainscan.inference.overlay import FOOTER_PX
+from plainscan.stages.predict import run
+
+COLUMNS = [
+    *("patient", "study", "series", "instance", "file", "slice_index", "slice_position_mm", "probability"),
+    *FINDING_KEYS[1:],
+    *("decision", "heatmap", "not_scored"),
+]
+BLOOD = [(60, 40, 14)]
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_bundle(tmp_path_factory.mktemp("bundle"))
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    """Ten slices, the file names against the anatomical order; blood on slices 4 to 6."""
+    folder = tmp_path / "study"
+    for i in range(10):
+        write_slice(folder / f"{90 - i}.dcm", head_slice(patches=BLOOD if 4 <= i <= 6 else ()), i)
+    return folder
+
+
+def predicted(out: Path, source: Path, bundle: Path, **more: object) -> pl.DataFrame:
+    run(out, PredictSettings(source=source, model=bundle, threads=1, **more))
+    return pl.read_csv(out / "predictions.csv", schema_overrides={"not_scored": pl.String, "heatmap": pl.String})
+
+
+def leftovers(out: Path) -> list[str]:
+    return sorted(path.name for path in out.iterdir()) if out.exists() else []
+
+
+def test_a_study_is_scored_slice_by_slice_from_the_feet_up(study: Path, bundle: Path, tmp_path: Path) -> None:
+    rows = predicted(tmp_path / "out", study, bundle)
+    assert rows.columns == COLUMNS
+    assert rows["slice_index"].to_list() == list(range(10))
+    assert rows["slice_position_mm"].to_list() == [5.0 * i for i in range(10)]
+    assert rows["file"].to_list() == [f"{90 - i}.dcm" for i in range(10)]
+    assert rows["instance"].to_list() == [f"{ROOT}.1.1.{i + 1}" for i in range(10)]
+    assert rows["not_scored"].null_count() == 10
+    assert rows.sort("probability", descending=True)["slice_index"].head(3).sort().to_list() == [4, 5, 6]
+    assert rows.select((pl.col(FINDING_KEYS[1:]) > 0).all()).row(0) == (True,) * 14
+    assert set(leftovers(tmp_path / "out")) == {"predictions.csv", "studies.csv", "heatmaps", "predict.run.json"}
+
+
+def test_decisions_follow_the_frozen_operating_points(study: Path, bundle: Path, tmp_path: Path) -> None:
+    limit = predicted(tmp_path / "a", study, bundle)["probability"].sort(descending=True)[3]
+    points = [{"level": level, "finding": "any_finding", "threshold": limit + 1e-6} for level in ("slice", "study")]
+    rest = {"rule": "r", "chosen_on": "tune", "sensitivity": 1, "specificity": 1, "n": 1}
+    strict = tiny_bundle(tmp_path / "strict", operating_points=[{**point, **rest} for point in points])
+    rows = predicted(tmp_path / "b", study, strict)
+    assert rows["decision"].to_list() == ["finding" if 4 <= i <= 6 else "no_finding" for i in range(10)]
+    summary = pl.read_csv(tmp_path / "b" / "studies.csv").to_dicts()[0]
+    assert (summary["slices"], summary["slices_scored"], summary["decision"]) == (10, 10, "finding")
+    top = rows["probability"].sort(descending=True).head(3).mean()
+    assert summary["probability"] == pytest.approx(top, abs=1e-6)
+
+
+def test_a_heat_map_lies_beside_each_scored_slice_and_names_nobody(study: Path, bundle: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    names = predicted(out, study, bundle)["heatmap"].to_list()
+    assert sorted(names) == sorted(f"heatmaps/{path.name}" for path in (out / "heatmaps").iterdir())
+    for name in names:
+        assert re.fullmatch(r"heatmaps/[0-9a-f]{8}_[0-9a-f]{4}_[0-9]{3}\.png", name)
+        data = (out / name).read_bytes()
+        assert PATIENT.encode() not in data
+        assert ROOT.encode() not in data
+        with Image.open(out / name) as image:
+            assert image.size == (384, 384 + FOOTER_PX)
+            assert image.info == {}
+
+
+def test_without_heat_maps_there_is_no_folder(study: Path, bundle: Path, tmp_path: Path) -> None:
+    rows = predicted(tmp_path / "out", study, bundle)
+    plain = predicted(tmp_path / "out", study, bundle, heatmaps=False)
+    assert plain["heatmap"].null_count() == 10
+    assert plain["probability"].to_list() == rows["probability"].to_list()
+    assert "heatmaps" not in leftovers(tmp_path / "out")
+
+
+def test_a_slice_scores_the_same_alone_and_in_its_study(study: Path, bundle: Path, tmp_path: Path) -> None:
+    together = predicted(tmp_path / "a", study, bundle).filter(file="85.dcm")
+    alone = predicted(tmp_path / "b", study / "85.dcm", bundle)
+    assert alone["probability"].to_list() == together["probability"].to_list()
+
+
+def test_everything_in_the_source_has_a_row_with_the_reason(study: Path, bundle: Path, tmp_path: Path) -> None:
+    write_slice(study / "bone.dcm", head_slice(), 0, series=2, kernel="H70s")
+    shutil.copy(study / "90.dcm", study / "twice.dcm")
+    whole = (study / "85.dcm").read_bytes()
+    (study / "85.dcm").write_bytes(whole[: len(whole) - 9000])
+    (study / "text.dcm").write_text("not DICOM")
+    (study / "empty.dcm").touch()
+    rows = predicted(tmp_path / "out", study, bundle)
+    reasons = dict(rows.filter(pl.col("not_scored").is_not_null()).select("file", "not_scored").iter_rows())
+    assert reasons == {
+        "85.dcm": "truncated_pixels",
+        "bone.dcm": "bone_kernel",
+        "twice.dcm": "duplicate_instance",
+        "text.dcm": "not_dicom",
+        "empty.dcm": "empty_file",
+    }
+    assert rows["probability"].count() == 9
+    assert rows.filter(pl.col("not_scored").is_null())["probability"].null_count() == 0
+    assert "incomplete" in pl.read_csv(tmp_path / "out" / "studies.csv")["flags"][0]
+
+
+def test_pixels_that_fail_only_on_reading_cost_one_slice(
+    study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Reader.read
+
+    def read(self: Reader, place: Place) -> object:
+        if place.path == "85.dcm":
+            raise DicomError("a broken stream", where=place.path, code="undecodable")
+        return real(self, place)
+
+    monkeypatch.setattr(Reader, "read", read)
+    rows = predicted(tmp_path / "out", study, tiny_bundle(tmp_path / "bundle", neighbors=1))
+    assert rows.filter(pl.col("not_scored").is_not_null()).select("file", "not_scored").rows() == [
+        ("85.dcm", "undecodable")
+    ]
+    assert rows["probability"].count() == 9
+    assert "incomplete: 1 not scored" in pl.read_csv(tmp_path / "out" / "studies.csv")["flags"][0]
+
+
+def test_an_archive_scores_as_its_folder_does(study: Path, bundle: Path, tmp_path: Path) -> None:
+    archive = Path(shutil.make_archive(str(tmp_path / "study"), "zip", study))
+    folder = predicted(tmp_path / "a", study, bundle)
+    zipped = predicted(tmp_path / "b", archive, bundle)
+    assert zipped["probability"].to_list() == folder["probability"].to_list()
+    assert zipped["file"][0] == "study.zip::90.dcm"
+
+
+def test_a_source_without_a_usable_slice_still_says_why(tmp_path: Path, bundle: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.dcm").write_text("text by another name")
+    rows = predicted(tmp_path / "out", tmp_path / "in", bundle)
+    assert rows.select("file", "not_scored").rows() == [("a.dcm", "not_dicom")]
+    assert pl.read_csv(tmp_path / "out" / "studies.csv").height == 0
+
+
+def test_a_finding_that_was_never_calibrated_is_left_empty(study: Path, tmp_path: Path) -> None:
+    parts = [Calibration(finding=key, fitted_on="none" if key == "mass" else "tune") for key in FINDING_KEYS]
+    rows = predicted(tmp_path / "out", study, tiny_bundle(tmp_path / "bundle", calibration=tuple(parts)))
+    assert rows["mass"].null_count() == 10
+    assert rows["atrophy"].null_count() == 0
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for name, patches in {"ZHANG_1.png": (), "ZHANG_2.png": BLOOD}.items():
+        grey = np.clip((head_slice(patches=patches) + 20) * 255 / 120, 0, 255).astype(np.uint8)
+        Image.fromarray(grey).save(folder / name)
+    return folder
+
+
+def test_pictures_are_scored_with_their_window(pictures: Path, bundle: Path, tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (128, 128, 3), np.uint8)
+    Image.fromarray(noise).save(pictures / "photo.png")
+    Image.fromarray(np.zeros((128, 128), np.uint16)).save(pictures / "deep.png")
+    (pictures / "notes.txt").write_text("x")
+    rows = predicted(tmp_path / "out", pictures, bundle, window=(40, 120))
+    assert rows.columns == COLUMNS
+    found = {row["file"]: row for row in rows.to_dicts()}
+    assert found["ZHANG_2.png"]["probability"] > found["ZHANG_1.png"]["probability"]
+    assert found["photo.png"]["not_scored"] == "color_picture"
+    assert found["deep.png"]["not_scored"] == "picture_16_bit"
+    assert found["notes.txt"]["not_scored"] == "not_a_picture"
+    assert not any("ZHANG" in name for name in leftovers(tmp_path / "out" / "heatmaps"))
+    assert len(leftovers(tmp_path / "out" / "heatmaps")) == 2
+
+
+def test_a_single_picture_is_a_source(pictures: Path, bundle: Path, tmp_path: Path) -> None:
+    rows = predicted(tmp_path / "out", pictures / "ZHANG_2.png", bundle, window=(40, 120))
+    assert rows["file"].to_list() == ["ZHANG_2.png"]
+
+
+def test_a_source_with_both_is_dicom_unless_a_window_is_given(
+    pictures: Path, study: Path, bundle: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(pictures, study / "pictures")
+    dicom = predicted(tmp_path / "a", study, bundle)
+    assert dicom.filter(pl.col("probability").is_not_null())["file"].str.ends_with(".dcm").all()
+    assert dicom.filter(pl.col("not_scored") == "not_dicom").height == 2
+    shown = predicted(tmp_path / "b", study, bundle, window=(40, 120))
+    assert shown.filter(pl.col("probability").is_not_null())["file"].str.ends_with(".png").all()
+
+
+@pytest.mark.parametrize(
+    ("source", "window", "message"),
+    [
+        ("pictures", None, "--window CENTER WIDTH"),
+        ("nothing", None, "no such file or folder"),
+        ("empty", None, "empty folder"),
+        ("empty", (40, 80), "empty folder"),
+        ("study", (40, 80), "Leave --window out"),
+    ],
+)
+def test_a_source_that_cannot_be_meant_is_explained(
+    pictures: Path, study: Path, bundle: Path, tmp_path: Path, source: str, window: object, message: str
+) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(SourceError, match=message):
+        predicted(tmp_path / "out", tmp_path / source, bundle, window=window)
+    assert leftovers(tmp_path / "out") == []
+
+
+def test_an_altered_or_incomplete_bundle_is_refused(study: Path, tmp_path: Path) -> None:
+    altered = tiny_bundle(tmp_path / "a")
+    (altered / MODEL_FILE).write_bytes((altered / MODEL_FILE).read_bytes() + b"\0")
+    with pytest.raises(BundleError, match="SHA-256"):
+        predicted(tmp_path / "out", study, altered)
+    (altered / CARD_FILE).unlink()
+    with pytest.raises(BundleError, match=f"no {CARD_FILE}"):
+        predicted(tmp_path / "out", study, altered)
+    assert leftovers(tmp_path / "out") == []
+
+
+def test_results_inside_the_source_or_under_a_file_are_refused(study: Path, bundle: Path, tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="inside the source"):
+        predicted(study / "out", study, bundle)
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match="Not a directory"):
+        predicted(tmp_path / "file" / "out", study, bundle)
+
+
+def test_a_full_disk_leaves_nothing_that_looks_whole(
+    study: Path, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+    real = overlay.save
+
+    def filling_up(page: Image.Image, path: Path) -> None:
+        calls.append(path)
+        if len(calls) == 4:
+            monkeypatch.setattr(Image.Image, "save", no_space)
+        real(page, path)
+
+    def no_space(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(overlay, "save", filling_up)
+    with pytest.raises(StorageError, match="No space left"):
+        predicted(tmp_path / "out", study, bundle)
+    assert len(calls) == 4
+    assert leftovers(tmp_path / "out") == []
+
+
+def test_a_second_run_is_skipped_and_a_changed_source_is_not(
+    study: Path, bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    predicted(tmp_path / "out", study, bundle)
+    capsys.readouterr()
+    predicted(tmp_path / "out", study, bundle)
+    assert "unchanged, skipped" in capsys.readouterr().err
+    (study / "85.dcm").unlink()
+    assert predicted(tmp_path / "out", study, bundle).height == 9
+
+
+def test_the_terminal_shows_geometry_counts_and_what_this_is_not(
+    study: Path, bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    predicted(tmp_path / "out", study, bundle)
+    text = capsys.readouterr().err
+    for part in ("10 of 10 slices scored", "tilt +0.0 deg", "spacing 5.00-5.00 mm", "not a medical device"):
+        assert part in text
+    assert PATIENT not in text
+    assert ROOT not in text
+
+
+def test_the_real_tilted_head_comes_out_whole_and_in_order(
+    real_data: Path, bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = predicted(tmp_path / "out", real_data / "dicom" / "ge-head-tilted", bundle, heatmaps=False)
+    assert rows["slice_index"].to_list() == list(range(28))
+    spacing = np.diff(rows["slice_position_mm"].to_numpy())
+    assert (spacing.min().round(2), spacing.max().round(2)) == (1.08, 7.0)
+    text = capsys.readouterr().err
+    assert "tilt +18.5 deg" in text
+    assert "spacing 1.08-7.00 mm" in text
+
+
+def test_the_real_phantom_has_a_reason_for_all_that_is_not_scored(
+    real_data: Path, bundle: Path, tmp_path: Path
+) -> None:
+    source = real_data / "dicom" / "philips-head-phantom"
+    rows = predicted(tmp_path / "out", source, bundle, heatmaps=False)
+    assert rows.height == sum(path.is_file() for path in source.iterdir())
+    assert (rows["probability"].is_null() == rows["not_scored"].is_not_null()).all()
+    assert {"localizer", "dose_sheet", "bone_kernel", "dicomdir"} <= set(rows["not_scored"].drop_nulls())

@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from tests.learning.toy import write_run
+
+from plainscan.config import TrainSettings
+from plainscan.errors import LabelError, MissingPartError
+from plainscan.findings import ANY_FINDING, FINDING_KEYS
+from plainscan.inference.engine import load, operating_point
+from plainscan.inference.predict import score
+from plainscan.learning.dataset import open_split
+from plainscan.stages import train
+from plainscan.tables import PREPARED, file_hash, write
+
+SETTINGS = TrainSettings(network="resnet18", epochs=4, batch=8, augment=False, learning_rate=1e-3, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("trained")
+    write_run(folder)
+    train.run(folder, SETTINGS)
+    return folder
+
+
+def test_it_leaves_a_bundle_that_scores_the_tuning_split_right(trained: Path) -> None:
+    model = load(trained / "model")
+    prepared = pl.read_parquet(trained / "prepared.parquet")
+    tune = open_split(trained, prepared, "tune")
+    probability = score(model, tune.gather(np.arange(len(tune))).hu).probability[:, 0]
+    assert probability[tune.labels[:, 0] == 1].min() > probability[tune.labels[:, 0] == 0].max()
+
+
+def test_card_says_where_it_comes_from(trained: Path) -> None:
+    card = load(trained / "model").card
+    assert card.input_size == 32
+    assert card.windows == SETTINGS.windows
+    assert card.findings == FINDING_KEYS
+    assert card.provenance["splits"]["train"] == {
+        "patients": 6,
+        "studies": 6,
+        "slices": 24,
+        ANY_FINDING: 12,
+        "no_finding": 12,
+    }
+    assert card.provenance["prepared_sha256"] == file_hash(trained / "prepared.parquet")
+    assert card.provenance["seed"] == SETTINGS.seed
+    assert card.provenance["best_epoch"] in range(1, 5)
+    assert str(trained) not in card.model_dump_json()
+
+
+def test_operating_points_are_chosen_on_tune(trained: Path) -> None:
+    card = load(trained / "model").card
+    point = operating_point(card, "slice")
+    assert point.sensitivity >= SETTINGS.target_sensitivity
+    assert point.chosen_on == "tune"
+    assert point.n == 12
+    assert {p.finding for p in card.operating_points if p.level == "slice"} == {ANY_FINDING, FINDING_KEYS[2]}
+    assert all(p.level == "slice" for p in card.operating_points)  # every toy study has a finding
+
+
+def test_calibration_is_the_identity_where_tune_cannot_tell(trained: Path) -> None:
+    calibration = load(trained / "model").card.calibration
+    fitted = [item.finding for item in calibration if item.fitted_on == "tune"]
+    assert fitted == [ANY_FINDING, FINDING_KEYS[2]]
+    assert all((c.slope, c.intercept) == (1.0, 0.0) for c in calibration if c.fitted_on != "tune")
+
+
+def test_metrics_are_json_lines_with_a_tuning_score_each_epoch(trained: Path) -> None:
+    lines = [json.loads(line) for line in (trained / "train" / "metrics.jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in lines if "tune_auc" in line] == [1, 2, 3, 4]
+
+
+def test_a_bundle_starts_another_training(trained: Path, tmp_path: Path) -> None:
+    write_run(tmp_path)
+    counts = train.run(tmp_path, SETTINGS.model_copy(update={"epochs": 1, "init": trained / "model"}))
+    assert counts["tune_auc"] == 1.0
+    assert load(tmp_path / "model").card.provenance["settings"]["init"]["name"] == "model"
+
+
+@pytest.mark.parametrize("split", ["train", "tune"])
+def test_a_split_of_one_class_is_refused(tmp_path: Path, split: str) -> None:
+    frame = write_run(tmp_path)
+    one = pl.when(pl.col("split") == split).then(0).otherwise(pl.col(ANY_FINDING)).cast(pl.Int8).alias(ANY_FINDING)
+    write(frame.with_columns(one), tmp_path, PREPARED)
+    with pytest.raises(LabelError, match=f"on every slice of {split}"):
+        train.run(tmp_path, SETTINGS)
+
+
+def test_without_torch_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "torch" else object())
+    with pytest.raises(MissingPartError, match=r"torch not installed.*plainscan\[train\]"):
+        train.run(tmp_path, SETTINGS)
+
+
+LAUNCHED = """
+import sys
+from pathlib import Path
+from plainscan.stages import train
+from tests.stages.test_train import SETTINGS
+train.run(Path(sys.argv[1]), SETTINGS.model_copy(update={"epochs": int(sys.argv[2])}))
+"""
+
+
+def launch(folder: Path, epochs: int) -> str:
+    script = folder / "launched.py"
+    script.write_text(LAUNCHED)
+    root = Path(__file__).parents[2]
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": f"{root}{os.pathsep}{root / 'src'}"}
+    arguments = [str(folder), str(epochs)]
+    done = subprocess.run(
+        [*command, *arguments], env=environment, capture_output=True, text=True, check=False, timeout=240
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stderr
+
+
+def test_torchrun_on_two_processes_leaves_one_bundle_and_then_skips(tmp_path: Path) -> None:
+    write_run(tmp_path)
+    launch(tmp_path, epochs=1)
+    lines = [json.loads(line) for line in (tmp_path / "train" / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines if "loss" in line] == [1, 2, 3]
+    assert load(tmp_path / "model").card.provenance["splits"]["train"]["slices"] == 24
+    assert launch(tmp_path, epochs=1).count("unchanged, skipped") == 1
