@@ -1,4 +1,4 @@
-"""Write the pages that are made from the code: docs/reference/config.md and command-line.md.
+"""Write the pages of docs/reference that are made from the code, so that they cannot drift from it.
 
 python docs/generate.py          write them
 python docs/generate.py --check  exit 1 when a page is not up to date
@@ -6,6 +6,7 @@ python docs/generate.py --check  exit 1 when a page is not up to date
 
 from __future__ import annotations
 
+import ast
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,13 @@ from typing import Any
 from pydantic_core import PydanticUndefined
 
 from plainscan.cli import STAGES
+from plainscan.cohort.select import FLAGS
+from plainscan.cohort.series import CODES
 from plainscan.config import Experiment, Section
+from plainscan.dicom.scan import REJECT_CODES
 
 REFERENCE = Path(__file__).parent / "reference"
+SOURCE = Path(__file__).parents[1] / "src" / "plainscan"
 NOTE = "<!-- Made from the code by `make docs`; do not edit. -->\n"
 
 
@@ -56,6 +61,44 @@ def command_page() -> str:
     return "\n".join(lines) + "\n"
 
 
+def exclusion_page() -> str:
+    """Every code that says why something is not in the cohort."""
+    lines = [NOTE, "# Why something is not in the cohort\n"]
+    lines.append("Nothing disappears: every file is a row of the catalogue or of `rejects.parquet`, every row of the")
+    lines.append("catalogue is in `cohort.parquet` or in `exclusions.parquet`, each with one of these codes.")
+    parts = {
+        "Rejected by scan": ("`rejects.parquet`: files that are no image that can be read.", REJECT_CODES),
+        "Left out by select": ("`exclusions.parquet`: tried in this order; the first that holds is given.", CODES),
+        "Flags": ("`cohort.parquet`, column `flags`: remarks on slices that are in.", FLAGS),
+    }
+    for title, (text, codes) in parts.items():
+        lines += [f"\n## {title}\n", f"{text}\n", "| code | meaning |", "|---|---|"]
+        lines += [f"| `{code}` | {meaning} |" for code, meaning in codes.items()]
+    return "\n".join(lines) + "\n"
+
+
+def module_page() -> str:
+    """Every module in one line: the first of its docstring."""
+    lines = [
+        NOTE,
+        "# The modules\n",
+        "One line each, from their own docstrings; [ARCHITECTURE](../../ARCHITECTURE.md) is the map.",
+    ]
+    for folder in [SOURCE, *sorted(p.parent for p in SOURCE.glob("*/__init__.py"))]:
+        lines.append(f"\n## {'plainscan' if folder == SOURCE else folder.name}\n")
+        if folder != SOURCE:
+            lines.append(f"{_first_line(folder / '__init__.py')}\n")
+        lines += ["| module | what it is |", "|---|---|"]
+        names = sorted(p for p in folder.glob("*.py") if not p.stem.startswith("__"))
+        lines += [f"| `{path.stem}` | {_first_line(path)} |" for path in names]
+    return "\n".join(lines) + "\n"
+
+
+def _first_line(path: Path) -> str:
+    docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    return docstring.splitlines()[0].replace("|", "\\|")
+
+
 def _summary(section: type[Section]) -> str:
     return (section.__doc__ or "").strip().splitlines()[0]
 
@@ -82,7 +125,13 @@ def _default(value: Any) -> str:
 def main(check: bool) -> int:
     """Write the pages, or compare them."""
     stale = []
-    for name, text in {"config.md": config_page(), "command-line.md": command_page()}.items():
+    pages = {
+        "config.md": config_page(),
+        "command-line.md": command_page(),
+        "exclusions.md": exclusion_page(),
+        "modules.md": module_page(),
+    }
+    for name, text in pages.items():
         path = REFERENCE / name
         if check and (not path.is_file() or path.read_text(encoding="utf-8") != text):
             stale.append(name)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import importlib
 import inspect
+import os
 import sys
 import traceback
 from collections.abc import Callable
@@ -142,6 +143,8 @@ def _root(
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit: 0 done, 2 yours to mend, 1 ours."""
+    # NumPy's own threads would compete with ONNX Runtime's and torch's; our matrices are small.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     sys.exit(_guard(lambda: app(arguments, standalone_mode=True)))
 
 

@@ -144,7 +144,8 @@ def draw(found: Flow) -> str:
 
 
 def _numbers(counts: dict[str, int]) -> list[str]:
-    return [", ".join(f"{count:,} {name if count != 1 else _one(name)}" for name, count in counts.items())]
+    words = [f"{count:,} {name if count != 1 else _one(name)}" for name, count in counts.items()]
+    return [", ".join(words[i : i + 2]) for i in range(0, len(words), 2)]
 
 
 def _one(name: str) -> str:

@@ -90,7 +90,12 @@ def stored_values(raw: NDArray[np.integer[Any]], bits_stored: int, *, signed: bo
     >>> stored_values(np.array([0x0FFF, 0xFC00], np.uint16), 12, signed=True).tolist()
     [-1, -1024]
     """
-    wide: Ints = raw.astype(np.int64 if raw.dtype.itemsize > 2 else np.int32)
+    size = raw.dtype.itemsize
+    wider = np.dtype(np.int64 if size > 2 else np.int32)
+    if bits_stored == 8 * size:
+        whole: Ints = raw.view(f"{'i' if signed else 'u'}{size}").astype(wider)
+        return whole
+    wide: Ints = raw.astype(wider)
     kept = wide & ((1 << bits_stored) - 1)
     if signed:
         sign = 1 << (bits_stored - 1)
@@ -156,7 +161,7 @@ def _padded(raw: NDArray[np.integer[Any]], stored: Ints, storage: Storage, flags
     """Where the stored values are padding, (rows, columns)."""
     bits = raw.dtype.itemsize * 8
     full = stored_values(raw, bits, signed=storage.signed)
-    negative = stored_values(raw, bits, signed=True)
+    negative = full if storage.signed else stored_values(raw, bits, signed=True)
     mask: Mask = np.zeros(raw.shape, np.bool_)
     if storage.padding is not None:
         mask = _declared(stored, full, negative, storage, flags)

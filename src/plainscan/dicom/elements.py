@@ -21,9 +21,13 @@ SEQUENCE_END: Final = 0xFFFEE0DD
 FIRST_PIXELS: Final = 0x7FE00008
 DEEPEST: Final = 16
 
-_LONG: Final = frozenset(name.encode() for name in "OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
+# Value representations by the size of their length field, PS3.5 7.1.2.
+_LONG: Final = frozenset((b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"))
 _SHORT: Final = frozenset(
-    name.encode() for name in "AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split()
+    (
+        *(b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FD", b"FL", b"IS", b"LO"),
+        *(b"LT", b"PN", b"SH", b"SL", b"SS", b"ST", b"TM", b"UI", b"UL", b"US"),
+    )
 )
 _unpack_explicit: Final = Struct("<HH2sH").unpack_from
 _unpack_implicit: Final = Struct("<HHL").unpack_from

@@ -14,9 +14,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-IMPLEMENTATION_UID: Final = "2.25.207419835310466153811390183216391"
+IMPLEMENTATION_UID: Final = UID("2.25.207419835310466153811390183216391")
 IMPLEMENTATION_NAME: Final = "PLAINSCAN_SYNTH"
 PADDING: Final = -2000
 
@@ -121,7 +121,7 @@ class Series:
     tilt_deg: float
 
 
-def uid(*parts: object) -> str:
+def uid(*parts: object) -> UID:
     """A UID of the UUID-derived form (PS3.5 B.2) from a hash of the parts: the same parts, the same UID.
 
     >>> uid("a", 1) == uid("a", 1), uid("a", 1) == uid("a", 2), uid("a", 1).startswith("2.25.")
@@ -130,7 +130,7 @@ def uid(*parts: object) -> str:
     digest = bytearray(hashlib.sha256("/".join(map(str, parts)).encode()).digest()[:16])
     digest[6] = (digest[6] & 0x0F) | 0x50  # version 5 and the RFC 4122 variant: a valid UUID
     digest[8] = (digest[8] & 0x3F) | 0x80
-    return f"2.25.{int.from_bytes(digest, 'big')}"
+    return UID(f"2.25.{int.from_bytes(digest, 'big')}")
 
 
 def write_series(
@@ -141,7 +141,7 @@ def write_series(
     exam: Exam,
     person: Person,
     habits: Habits,
-) -> list[str]:
+) -> list[UID]:
     """Write one file per slice, IM0001.dcm onwards in the order of instance numbers.
 
     Args:
@@ -179,7 +179,7 @@ def _stored(
     values = np.clip(hu.astype(np.int32) - habits.intercept, low, high)
     if habits.padding:
         values[:, outside] = PADDING
-    return values.astype(np.int16 if habits.signed else np.uint16)
+    return values.astype(np.int16) if habits.signed else values.astype(np.uint16)
 
 
 def _range(habits: Habits) -> tuple[int, int]:
@@ -191,7 +191,7 @@ def _range(habits: Habits) -> tuple[int, int]:
 def _header(series: Series, exam: Exam, person: Person, habits: Habits, shape: tuple[int, ...]) -> FileDataset:
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = CTImageStorage
-    meta.MediaStorageSOPInstanceUID = exam.study_uid
+    meta.MediaStorageSOPInstanceUID = UID(exam.study_uid)
     meta.TransferSyntaxUID = ImplicitVRLittleEndian if habits.implicit else ExplicitVRLittleEndian
     meta.ImplementationClassUID = IMPLEMENTATION_UID
     meta.ImplementationVersionName = IMPLEMENTATION_NAME
@@ -199,7 +199,7 @@ def _header(series: Series, exam: Exam, person: Person, habits: Habits, shape: t
     ds.SpecificCharacterSet = "ISO_IR 192"
     _who(ds, exam, person)
     _equipment(ds, series, exam, habits)
-    _plane(ds, series, exam)
+    _plane(ds, series)
     _pixels(ds, habits, shape)
     return ds
 
@@ -228,7 +228,7 @@ def _equipment(ds: Dataset, series: Series, exam: Exam, habits: Habits) -> None:
         ds.ConvolutionKernel, ds.RescaleType = series.kernel, "HU"
 
 
-def _plane(ds: Dataset, series: Series, exam: Exam) -> None:
+def _plane(ds: Dataset, series: Series) -> None:
     ds.ImageOrientationPatient = [f"{value:.6f}" for value in series.orientation]
     ds.PixelSpacing = [f"{series.pixel_mm:.6f}"] * 2
     ds.GantryDetectorTilt = f"{series.tilt_deg:g}"

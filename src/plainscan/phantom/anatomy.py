@@ -9,7 +9,7 @@ import numpy as np
 
 from plainscan.phantom import anatomy_brain as brain
 from plainscan.phantom import anatomy_head as head
-from plainscan.phantom.atlas import F32, Atlas, Grid, normalized, smooth_noise
+from plainscan.phantom.atlas import F32, Atlas, Grid, Vector, build, gauss, normalized, smooth_noise
 from plainscan.phantom.tissue import Look
 from plainscan.phantom.variant import Speck, draw_specks
 
@@ -45,7 +45,7 @@ def make_patient(rng: np.random.Generator, number: int = 0) -> Patient:
     sex: Literal["F", "M"] = "F" if rng.random() < 0.47 else "M"
     age = int(np.clip(rng.normal(56, 19), 18, 94))
     scale = np.clip(rng.normal(1.0, 0.03, 3), 0.92, 1.08) * (0.975 if sex == "F" else 1.01)
-    warp = Atlas(WARP_GRID, np.stack([smooth_noise(rng, WARP_GRID, 42.0) for _ in range(3)], axis=-1) * np.float32(WARP_MM))
+    warp = build(WARP_GRID, [np.float32(WARP_MM) * smooth_noise(rng, WARP_GRID, 42.0) for _ in range(3)])
     look = _look(rng, age)
     specks = draw_specks(rng, age, scale)
     return Patient(number, sex, age, _head(rng, warp, scale), _brain(rng, warp, scale), look, specks)
@@ -68,7 +68,7 @@ def _look(rng: np.random.Generator, age: int) -> Look:
     )
 
 
-def _warped(grid: Grid, warp: Atlas, scale: F32) -> tuple[F32, F32, F32]:
+def _warped(grid: Grid, warp: Atlas, scale: Vector) -> tuple[F32, F32, F32]:
     """Where in the average head each node of a person's grid lies; three (nx, ny, nz), float32, mm."""
     axes = np.broadcast_arrays(*grid.axes())
     points = [np.ascontiguousarray(axis).ravel() for axis in axes]
@@ -77,13 +77,13 @@ def _warped(grid: Grid, warp: Atlas, scale: F32) -> tuple[F32, F32, F32]:
     return x, y, z
 
 
-def _head(rng: np.random.Generator, warp: Atlas, scale: F32) -> Atlas:
+def _head(rng: np.random.Generator, warp: Atlas, scale: Vector) -> Atlas:
     grid, step = head.HEAD_GRID, head.HEAD_GRID.step_mm
     x, y, z = _warped(grid, warp, scale)
     upper = normalized(head.calvaria(x, y, z), step, 0.006)
     wall = head.wall_thickness(x, y, z, float(rng.uniform(3.8, 6.8)))
     scalp = float(rng.uniform(3.5, 7.5))
-    temporal = 5.0 * head.gauss(y + 32, 24) * head.gauss(z - 14, 22) * np.clip(np.abs(x) / 60, 0, 1)
+    temporal = 5.0 * gauss(y + 32, 24) * gauss(z - 14, 22) * np.clip(np.abs(x) / 60, 0, 1)
     frontal = float(rng.choice([0.3, 0.7, 0.9, 1.0, 1.2]))
     fields = {
         "skin": head.skin(x, y, z, upper + wall + scalp + temporal),
@@ -97,11 +97,11 @@ def _head(rng: np.random.Generator, warp: Atlas, scale: F32) -> Atlas:
         "mastoid": head.mastoid_cells(x, y, z),
         "texture": smooth_noise(rng, grid, 5.0),
     }
-    return Atlas(grid, _stack(fields, head.HEAD_FIELDS))
+    return build(grid, [fields[name] for name in head.HEAD_FIELDS])
 
 
-def _brain(rng: np.random.Generator, warp: Atlas, scale: F32) -> Atlas:
-    grid, step = brain.BRAIN_GRID, brain.BRAIN_GRID.step_mm
+def _brain(rng: np.random.Generator, warp: Atlas, scale: Vector) -> Atlas:
+    grid = brain.BRAIN_GRID
     x, y, z = _warped(grid, warp, scale)
     wobble = 1.1 * smooth_noise(rng, grid, 16.0)
     stem = brain.brainstem(x, y, z)
@@ -120,8 +120,4 @@ def _brain(rng: np.random.Generator, warp: Atlas, scale: F32) -> Atlas:
         "depth": x,  # the midline itself, warped with the person
         "patchy": smooth_noise(rng, grid, 11.0),
     }
-    return Atlas(grid, _stack(fields, brain.BRAIN_FIELDS))
-
-
-def _stack(fields: dict[str, F32], names: tuple[str, ...]) -> F32:
-    return np.ascontiguousarray(np.stack([fields[name] for name in names], axis=-1), dtype=np.float32)
+    return build(grid, [fields[name] for name in brain.BRAIN_FIELDS])

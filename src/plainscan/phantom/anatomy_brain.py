@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from scipy.ndimage import map_coordinates
 
-from plainscan.phantom.atlas import F32, Grid, ellipsoid, normalized, smooth_max, smooth_noise, tube
+from plainscan.phantom.atlas import F32, Grid, ellipsoid, f32, normalized, smooth_max, smooth_noise, tube
 
 BRAIN_GRID: Final = Grid((-76.0, -90.0, -46.0), 2.0, (77, 90, 83))
 BRAIN_FIELDS: Final = (
@@ -34,27 +34,35 @@ def ventricles(x: F32, y: F32, z: F32) -> F32:
     """Signed distance to the ventricles of a young adult, mm."""
     ax = np.abs(x)
     low = 60 + (z - 60) * 0.6  # horns and bodies are taller than wide
-    path = (((15, -38, 57), 1.4), ((8.5, -24, 60), 3.4), ((5.5, -10, 62), 3.0), ((9, 8, 65), 3.2), ((16, 27, 66), 3.8), ((23, 39, 60), 5.2))
+    path = (
+        ((15, -38, 57), 1.4),
+        ((8.5, -24, 60), 3.4),
+        ((5.5, -10, 62), 3.0),
+        ((9, 8, 65), 3.2),
+        ((16, 27, 66), 3.8),
+        ((23, 39, 60), 5.2),
+    )
     lateral = tube(ax, y, low, path)
     occipital = tube(ax, y, z, (((23, 39, 60), 5.0), ((26, 50, 56), 2.6), ((26, 62, 52), 1.2)))
     temporal = tube(ax, y, z, (((24, 37, 58), 4.0), ((31, 24, 42), 1.6), ((34, 8, 30), 1.2), ((29, -4, 26), 1.6)))
     third = ellipsoid(ax, y, z, (0, 1, 46), (2.2, 16, 12))
     fourth = ellipsoid(ax, y - 0.18 * (z - 6), z, (0, 27, 6), (7, 4.2, 12))
-    return np.maximum.reduce([lateral, occipital, temporal, third, fourth])
+    return f32(np.maximum.reduce([lateral, occipital, temporal, third, fourth]))
 
 
 def tentorium_height(x: F32, y: F32) -> F32:
     """Height of the tentorium over (x, y), mm."""
     ax = np.abs(x)
     middle = 49 - 0.52 * np.clip(y - 33, -10, 60)
-    return (17 + (middle - 17) * np.exp(-((ax / 27) ** 1.6)) + 0.06 * np.clip(y, 0, 80)).astype(np.float32)
+    return f32(17 + (middle - 17) * np.exp(-((ax / 27) ** 1.6)) + 0.06 * np.clip(y, 0, 80))
 
 
 def infratentorial(x: F32, y: F32, z: F32) -> F32:
     """Signed distance to the compartment behind the petrous ridges and below the tentorium."""
     behind = (y - (-10 + 0.56 * np.abs(x))) * 0.87
     notch = ellipsoid(x, y, z, (0, 9, 34), (15, 15, 23))
-    return np.maximum(np.minimum((tentorium_height(x, y) - z) * 0.8, behind), np.minimum(notch, 40 - z)).astype(np.float32)
+    below = np.minimum((tentorium_height(x, y) - z) * 0.8, behind)
+    return f32(np.maximum(below, np.minimum(notch, 40 - z)))
 
 
 def brainstem(x: F32, y: F32, z: F32) -> F32:
@@ -64,7 +72,7 @@ def brainstem(x: F32, y: F32, z: F32) -> F32:
     stem = tube(ax, y, z, (((0, 11, 38), 9.0), ((0, 12, 12), 10.0), ((0, 17, -22), 6.5), ((0, 19, -60), 6.0)))
     peduncle = tube(ax, y, z, (((9, 4, 32), 6.0), ((12, -1, 40), 6.5)))
     tectum = ellipsoid(ax, y, z, (5, 20, 38), (6, 5, 7))
-    return np.maximum.reduce([pons, stem, peduncle, tectum])
+    return f32(np.maximum.reduce([pons, stem, peduncle, tectum]))
 
 
 def hindbrain(x: F32, y: F32, z: F32, compartment: F32) -> F32:
@@ -93,7 +101,7 @@ def cisterns(x: F32, y: F32, z: F32, stem: F32) -> F32:
     arms = np.maximum(arms, tube(ax, y, z, (((0, -22, 30), 2.0), ((0, -34, 32), 1.4))))
     around = np.minimum(1.3 - np.abs(-stem - 1.3), np.minimum(9 - np.abs(z - 34), y + 6))
     quadrigeminal = ellipsoid(ax, y, z, (0, 28, 43), (13, 4, 7))
-    return np.maximum.reduce([suprasellar, arms, around, quadrigeminal]).astype(np.float32)
+    return f32(np.maximum.reduce([suprasellar, arms, around, quadrigeminal]))
 
 
 def fissures(x: F32, y: F32, z: F32) -> F32:
@@ -104,7 +112,7 @@ def fissures(x: F32, y: F32, z: F32) -> F32:
     bend = z - (37 + 0.42 * (y + 12))
     reach = np.clip(np.abs(y + 8) - 24, 0, None)
     lateral = -np.hypot(np.hypot(bend * 0.9, np.clip(38 - ax, 0, None)), reach)
-    return np.maximum(insula, lateral).astype(np.float32)
+    return f32(np.maximum(insula, lateral))
 
 
 def deep_gray(x: F32, y: F32, z: F32) -> F32:
@@ -113,13 +121,13 @@ def deep_gray(x: F32, y: F32, z: F32) -> F32:
     caudate = tube(ax, y, z, (((14, -27, 53), 5.5), ((14.5, -14, 61), 4.5), ((19, 10, 70), 2.0)))
     lentiform = ellipsoid(ax - 0.28 * (y + 6), y, z, (25, -6, 48), (6.5, 19, 12))
     thalamus = ellipsoid(ax - 0.3 * (y - 8), y, z, (11, 10, 51), (7.5, 14, 10))
-    return np.maximum.reduce([caudate, lentiform, thalamus])
+    return f32(np.maximum.reduce([caudate, lentiform, thalamus]))
 
 
 def falx(y: F32, z: F32) -> F32:
     """Signed distance, within the midline plane, to the sickle between skull and corpus callosum."""
     under = np.hypot((y - 2) / 46, (z - 48) / 32)
-    return np.maximum((under - 1) * 30, np.minimum((-y - 36) * 0.9, z - 26)).astype(np.float32)
+    return f32(np.maximum((under - 1) * 30, np.minimum((-y - 36) * 0.9, z - 26)))
 
 
 def sulci(rng: np.random.Generator, x: F32, y: F32, z: F32) -> F32:
@@ -129,6 +137,9 @@ def sulci(rng: np.random.Generator, x: F32, y: F32, z: F32) -> F32:
     pull = (72.0 / np.maximum(radius, 12.0)) ** 0.72
     noise = smooth_noise(rng, BRAIN_GRID, 7.5) - 0.55 * smooth_noise(rng, BRAIN_GRID, 18.0)
     wander = 1 + 0.02 * smooth_noise(rng, BRAIN_GRID, 14.0)
-    at = [(d * pull * wander + c - o) / BRAIN_GRID.step_mm for d, c, o in zip((dx, dy, dz), (0, -2, 40), BRAIN_GRID.origin_mm, strict=True)]
+    at = [
+        (d * pull * wander + c - o) / BRAIN_GRID.step_mm
+        for d, c, o in zip((dx, dy, dz), (0, -2, 40), BRAIN_GRID.origin_mm, strict=True)
+    ]
     field = map_coordinates(noise, np.stack(np.broadcast_arrays(*at)), order=1, mode="reflect")
     return np.clip(normalized(field.astype(np.float32), BRAIN_GRID.step_mm, 0.06), -12, 12)

@@ -16,6 +16,7 @@ from plainscan.phantom.atlas import (
     F32,
     Grid,
     ellipsoid,
+    f32,
     gauss,
     normalized,
     smooth_max,
@@ -34,7 +35,7 @@ def calvaria(x: F32, y: F32, z: F32) -> F32:
     front_back = np.where(y > -4, 80.0 - 7.0 * np.clip((26 - z) / 40, 0, 1), 77.0)
     flat = (np.abs(x / wide) ** 2.35 + np.abs((y + 4) / front_back) ** 2.35) ** (2 / 2.35)
     high = np.where(z > 42, 72.0, 135.0)
-    return (1 - flat - ((z - 42) / high) ** 2).astype(np.float32)
+    return f32(1 - flat - ((z - 42) / high) ** 2)
 
 
 def floor_height(x: F32, y: F32) -> F32:
@@ -54,20 +55,26 @@ def floor_height(x: F32, y: F32) -> F32:
     back = np.where(ax < 15, np.maximum(back * 0 - 24 + 42 * np.clip((y - 34) / 46, 0, 1.2) ** 2, clivus), back)
     canal = np.clip(1.1 - np.hypot(ax / 14, (y - 19) / 16), 0, 1)
     back = back - 400 * canal
-    floor = np.where(y > ridge_y, back, np.where(y > wing_y, np.maximum(middle, crest - 2.1 * np.clip(-behind, 0, 30)), front))
+    floor = np.where(
+        y > ridge_y, back, np.where(y > wing_y, np.maximum(middle, crest - 2.1 * np.clip(-behind, 0, 30)), front)
+    )
     wing = 24 - 1.9 * np.abs(y - wing_y)
-    return np.maximum(floor, np.where((ax < 56) & (y <= ridge_y), wing, -900.0)).astype(np.float32)
+    return f32(np.maximum(floor, np.where((ax < 56) & (y <= ridge_y), wing, -900.0)))
 
 
 def wall_thickness(x: F32, y: F32, z: F32, calvaria_mm: float) -> F32:
-    """Thickness of the bone around the cavity, mm: calvaria, thin temporal squama and orbital roof, thick petrous bone."""
+    """Thickness of the bone around the cavity, mm: thin at temple and orbital roof, thick at the petrous bone."""
     ax = np.abs(x)
-    wall = calvaria_mm * (1 + 0.35 * gauss(y - 78, 14) * gauss(z - 25, 18) - 0.4 * gauss(ax - 62, 12) * gauss(y + 12, 26) * gauss(z - 25, 18))
+    wall = calvaria_mm * (
+        1
+        + 0.35 * gauss(y - 78, 14) * gauss(z - 25, 18)
+        - 0.4 * gauss(ax - 62, 12) * gauss(y + 12, 26) * gauss(z - 25, 18)
+    )
     wall = wall * (1 + 0.25 * gauss(y + 82, 12) * gauss(ax, 22))
     low = np.clip((24 - z) / 8, 0, 1)
     base = 4.5 + 9 * gauss(ax - 34, 16) * gauss(y - (-8 + 0.5 * ax), 9) + 10 * gauss(ax, 14) * gauss(y + 10, 14)
     base = base - 1.8 * gauss(ax - 30, 18) * gauss(y + 54, 20)
-    return (wall + low * (base - wall)).astype(np.float32)
+    return f32(wall + low * (base - wall))
 
 
 def cavity(x: F32, y: F32, z: F32, step_mm: float, rough_mm: F32) -> F32:
@@ -77,7 +84,7 @@ def cavity(x: F32, y: F32, z: F32, step_mm: float, rough_mm: F32) -> F32:
     slope = sum(np.square(part) for part in np.gradient(floor, np.float32(step_mm), axis=(0, 1)))
     lower = (z - floor) / np.sqrt(1 + np.minimum(slope, 16.0))
     canal = 12 + np.clip((z + 27) * 2.5, 0, 400) - np.hypot(x, 1.05 * (y - 19))
-    return np.minimum(smooth_min(upper, lower.astype(np.float32), 3.0), canal).astype(np.float32)
+    return f32(np.minimum(smooth_min(upper, lower.astype(np.float32), 3.0), canal))
 
 
 def skin(x: F32, y: F32, z: F32, cranium: F32) -> F32:
@@ -112,7 +119,9 @@ def bones(x: F32, y: F32, z: F32) -> F32:
         ellipsoid(ax, y, z, (50, 14, -6), (13, 16, 18)),  # mastoid
         ellipsoid(ax - 0.0 * y, y, z, (50, -10, -9), (8, 4.5, 7)),  # condyle of the jaw
         ellipsoid(ax + 0.15 * z, y - 0.1 * z, z, (43, -14, -40), (3.2, 15, 34)),  # ramus
-        tube(ax, y, z, (((63, -4, -6), 3.0), ((67, -30, -8), 3.2), ((56, -60, -10), 5.5), ((44, -74, -8), 4.5))),  # zygoma
+        tube(
+            ax, y, z, (((63, -4, -6), 3.0), ((67, -30, -8), 3.2), ((56, -60, -10), 5.5), ((44, -74, -8), 4.5))
+        ),  # zygoma
         tube(ax, y, z, (((44, -74, -8), 3.5), ((47, -68, 8), 3.5), ((46, -70, 24), 4.0))),  # lateral orbital rim
         ellipsoid(ax, y, z, (13, -28, -26), (2.4, 9, 18)),  # pterygoid plates
         tube(ax, y, z, (((4, -90, 12), 3.0), ((6, -94, -4), 2.4))),  # nasal bone
@@ -127,9 +136,10 @@ def bones(x: F32, y: F32, z: F32) -> F32:
     jaw = np.minimum(5.5 - np.abs(np.hypot(ax * 1.05, (y + 42) * 0.85) - 40), np.minimum(13 - np.abs(z + 86), -y - 26))
     teeth = np.minimum(5.0 - np.abs(np.hypot(ax * 1.1, (y + 60) * 0.9) - 25), np.minimum(13 - np.abs(z + 58), -y - 48))
     palate = np.minimum(np.minimum(1.8 - np.abs(z + 44), 24 - ax), np.minimum(-y - 42, y + 82))
-    for part in (jaw, teeth, palate):
-        parts.append(part.astype(np.float32))
-    return np.maximum.reduce([np.broadcast_to(part, np.broadcast_shapes(x.shape, y.shape, z.shape)) for part in parts])
+    parts += [f32(part) for part in (jaw, teeth, palate)]
+    return f32(
+        np.maximum.reduce([np.broadcast_to(part, np.broadcast_shapes(x.shape, y.shape, z.shape)) for part in parts])
+    )
 
 
 def sinuses(x: F32, y: F32, z: F32, frontal: float) -> F32:
@@ -142,7 +152,7 @@ def sinuses(x: F32, y: F32, z: F32, frontal: float) -> F32:
         ellipsoid(ax, y, z, (11, -87, 24), (11 * frontal, 4.5 * frontal, 12 * frontal)),
         ellipsoid(ax, y, z, (0, -66, -26), (13, 32, 17)),  # nasal cavity
     ]
-    return np.maximum.reduce(parts)
+    return f32(np.maximum.reduce(parts))
 
 
 def airway(x: F32, y: F32, z: F32) -> F32:
@@ -176,7 +186,7 @@ def muscles(x: F32, y: F32, z: F32) -> F32:
         ellipsoid(ax, y, z, (0, -58, -68), (20, 30, 18)),  # tongue
         ellipsoid(ax, y, z, (55, 4, -38), (9, 12, 22)),  # parotid
     ]
-    return np.maximum.reduce(parts)
+    return f32(np.maximum.reduce(parts))
 
 
 def mastoid_cells(x: F32, y: F32, z: F32) -> F32:

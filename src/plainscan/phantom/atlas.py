@@ -8,13 +8,16 @@ the grid step.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 F32: TypeAlias = NDArray[np.float32]
+Numbers: TypeAlias = NDArray[np.floating]
 Vector: TypeAlias = NDArray[np.float64]
 
 
@@ -43,7 +46,7 @@ class Grid:
 
 @dataclass(frozen=True, slots=True)
 class Atlas:
-    """Fields on a grid: ``values`` is (nx, ny, nz, fields), float32."""
+    """Fields on a grid: ``values`` is (nz, ny, nx, fields), float32; x varies fastest, as along an image row."""
 
     grid: Grid
     values: F32
@@ -54,21 +57,19 @@ class Atlas:
         Returns:
             (fields, n), float32.
         """
-        (i, u), (j, v), (k, w) = (
-            self._cell(points, axis) for axis, points in enumerate((x_mm, y_mm, z_mm))
-        )
-        _, ny, nz = self.grid.shape
-        corner = (i * ny + j) * nz + k
-        # Two z-neighbours lie side by side in memory: one gather fetches both.
+        (i, u), (j, v), (k, w) = (self._cell(points, axis) for axis, points in enumerate((x_mm, y_mm, z_mm)))
+        nx, ny, _ = self.grid.shape
+        corner = (k * ny + j) * nx + i
+        # Two x-neighbours lie side by side in memory: one gather fetches both.
         count = self.values.shape[-1]
         pairs = np.lib.stride_tricks.as_strided(
             self.values, shape=(self.values.size // count - 1, 2 * count), strides=(4 * count, 4), writeable=False
         )
         u, v, w = u[:, None], v[:, None], w[:, None]
-        low = _lerp(pairs[corner], pairs[corner + nz], v)
-        high = _lerp(pairs[corner + ny * nz], pairs[corner + ny * nz + nz], v)
-        both = _lerp(low, high, u)
-        return np.ascontiguousarray(_lerp(both[:, :count], both[:, count:], w).T)
+        low = _lerp(pairs[corner], pairs[corner + nx], v)
+        high = _lerp(pairs[corner + nx * ny], pairs[corner + nx * ny + nx], v)
+        both = _lerp(low, high, w)
+        return np.ascontiguousarray(_lerp(both[:, :count], both[:, count:], u).T)
 
     def _cell(self, points: F32, axis: int) -> tuple[NDArray[np.int32], F32]:
         at = (points - np.float32(self.grid.origin_mm[axis])) * np.float32(1 / self.grid.step_mm)
@@ -77,11 +78,24 @@ class Atlas:
         return cell, at - cell
 
 
+def f32(values: Numbers) -> F32:
+    """The same values as float32: arithmetic with Python and NumPy scalars may have widened them."""
+    return np.asarray(values, dtype=np.float32)
+
+
 def _lerp(a: F32, b: F32, share: F32) -> F32:
     b = b - a
     b *= share
     b += a
     return b
+
+
+def build(grid: Grid, fields: Sequence[Numbers]) -> Atlas:
+    """An atlas from fields of shape (nx, ny, nz)."""
+    values = np.empty((*reversed(grid.shape), len(fields)), np.float32)
+    for i, field in enumerate(fields):
+        values[..., i] = field.T
+    return Atlas(grid, values)
 
 
 def smooth_noise(rng: np.random.Generator, grid: Grid, knot_mm: float) -> F32:
@@ -99,10 +113,10 @@ def smooth_noise(rng: np.random.Generator, grid: Grid, knot_mm: float) -> F32:
 def _spread(count: int, step_mm: float, knot_mm: float) -> F32:
     knots = (np.arange(int(np.ceil(count * step_mm / knot_mm)) + 5) - 2) * knot_mm
     kernel = np.exp(-0.5 * ((np.arange(count)[:, None] * step_mm - knots) / (0.7 * knot_mm)) ** 2)
-    return (kernel / np.sqrt((kernel**2).sum(axis=1, keepdims=True))).astype(np.float32)
+    return f32(kernel / np.sqrt((kernel**2).sum(axis=1, keepdims=True)))
 
 
-def normalized(field: F32, step_mm: float, limit: float = 0.05) -> F32:
+def normalized(field: Numbers, step_mm: float, limit: float = 0.05) -> F32:
     """An implicit function divided by its gradient's length: to first order a signed distance in mm.
 
     Args:
@@ -114,7 +128,7 @@ def normalized(field: F32, step_mm: float, limit: float = 0.05) -> F32:
         (nx, ny, nz), float32, mm.
     """
     squares = sum(np.square(part) for part in np.gradient(field, np.float32(step_mm)))
-    return (field / np.maximum(np.sqrt(squares), np.float32(limit))).astype(np.float32)
+    return f32(field / np.maximum(np.sqrt(squares), np.float32(limit)))
 
 
 Point: TypeAlias = tuple[float, float, float]
@@ -144,7 +158,7 @@ def tube(x: F32, y: F32, z: F32, path: tuple[tuple[Point, float], ...]) -> F32:
         path: At least two nodes, each (point, radius in mm).
     """
     best = np.full(np.broadcast_shapes(x.shape, y.shape, z.shape), -FAR_MM, np.float32)
-    for (a, ra), (b, rb) in zip(path[:-1], path[1:], strict=True):
+    for (a, ra), (b, rb) in pairwise(path):
         thick = max(ra, rb)
         near, (dx, dy, dz) = _near(x, y, z, np.minimum(a, b) - thick, np.maximum(a, b) + thick)
         axis = np.subtract(b, a).astype(np.float32)
@@ -164,34 +178,34 @@ def _near(x: F32, y: F32, z: F32, low: Vector, high: Vector) -> tuple[NDArray[np
     return near, [axis[near] for axis in axes]
 
 
-def _far(near: NDArray[np.bool_], distance: F32) -> F32:
+def _far(near: NDArray[np.bool_], distance: Numbers) -> F32:
     full = np.full(near.shape, -FAR_MM, np.float32)
     full[near] = np.maximum(distance, -FAR_MM)
     return full
 
 
-def smooth_min(a: F32, b: F32, radius_mm: float) -> F32:
+def smooth_min(a: Numbers, b: Numbers, radius_mm: float) -> F32:
     """The smaller of two distances with the edge rounded over ``radius_mm`` (polynomial smooth minimum)."""
     blend = np.clip(0.5 + 0.5 * (b - a) / radius_mm, 0, 1)
-    return (b + (a - b) * blend - radius_mm * blend * (1 - blend)).astype(np.float32)
+    return f32(b + (a - b) * blend - radius_mm * blend * (1 - blend))
 
 
-def smooth_max(a: F32, b: F32, radius_mm: float) -> F32:
+def smooth_max(a: Numbers, b: Numbers, radius_mm: float) -> F32:
     """The larger of two distances with the groove filled over ``radius_mm``."""
     return -smooth_min(-a, -b, radius_mm)
 
 
-def cover(distance: F32, width_mm: float | F32 = 1.0) -> F32:
+def cover(distance: Numbers, width_mm: float | Numbers = 1.0) -> F32:
     """Share of a pixel inside a boundary: a ramp of ``width_mm`` across distance 0; [0, 1], float32.
 
     >>> cover(np.array([-1.0, 0.0, 0.25, 2.0], np.float32)).tolist()
     [0.0, 0.5, 0.75, 1.0]
     """
-    share: F32 = distance / np.float32(width_mm) if isinstance(width_mm, float) else distance / width_mm
+    share = np.asarray(np.divide(distance, width_mm), np.float32)
     share += np.float32(0.5)
     return np.clip(share, 0, 1, out=share)
 
 
-def gauss(distance: F32, sigma: float) -> F32:
+def gauss(distance: Numbers, sigma: float) -> F32:
     """exp(-d² / 2σ²), float32."""
-    return np.exp(np.square(distance) * np.float32(-0.5 / sigma**2)).astype(np.float32)
+    return f32(np.exp(np.square(distance) * np.float32(-0.5 / sigma**2)))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from plainscan.phantom.anatomy import Patient
-from plainscan.phantom.atlas import F32
+from plainscan.phantom.atlas import F32, Numbers, f32
 from plainscan.phantom.tissue import BrainFields, Edge, HeadFields, Look, Spaces
 from plainscan.phantom.truth import Age, Side, Site
 
@@ -69,6 +69,7 @@ class Placed:
 
     def push(self, x: F32, y: F32, z: F32) -> tuple[F32, F32, F32] | None:
         """Mass effect: where the tissue now at a point came from, minus the point, mm; None without any."""
+        del x, y, z
         return None
 
     def change_brain(self, f: BrainFields, x: F32, y: F32, z: F32) -> None:
@@ -76,6 +77,7 @@ class Placed:
 
     def paint_brain(self, view: BrainView) -> F32 | None:
         """Paint inside the cavity, in place; the share of each point, or None."""
+        del view
         return None
 
     def change_head(self, f: HeadFields) -> None:
@@ -83,6 +85,7 @@ class Placed:
 
     def paint_head(self, f: HeadFields, hu: F32, edge: Edge) -> F32 | None:
         """Paint outside the brain, in place; the share of each point, or None."""
+        del f, hu, edge
         return None
 
 
@@ -94,6 +97,7 @@ class Wobble:
     phases: Vector  # (terms,)
 
     def __call__(self, x: F32, y: F32, z: F32) -> F32:
+        """Its value at points (n,), float32."""
         total = np.zeros_like(x)
         for (a, b, c), phase in zip(self.waves.astype(np.float32), self.phases.astype(np.float32), strict=True):
             total += np.sin(a * x + b * y + c * z + phase)
@@ -138,7 +142,7 @@ class Blob:
         own = (self.turn.astype(np.float32) @ offset) / self.axes_mm[:, None].astype(np.float32)
         radius = np.sqrt(np.square(own).sum(axis=0))
         scale = np.float32(np.prod(self.axes_mm) ** (1 / 3))
-        return (1 - radius) * scale + np.float32(self.rough_mm) * self.shape(x, y, z)
+        return f32((1 - radius) * scale + np.float32(self.rough_mm) * self.shape(x, y, z))
 
     def push(self, x: F32, y: F32, z: F32, effect: float) -> tuple[F32, F32, F32]:
         """Radial displacement of the tissue around it: what was a ball of ``effect`` times its volume made room.
@@ -152,7 +156,9 @@ class Blob:
         return dx * share, dy * share, dz * share
 
 
-def blob(rng: np.random.Generator, center_mm: Vector, radius_mm: float, rough: float = 0.14, flat: float = 0.75) -> Blob:
+def blob(
+    rng: np.random.Generator, center_mm: Vector, radius_mm: float, rough: float = 0.14, flat: float = 0.75
+) -> Blob:
     """Draw an irregular ellipsoid of mean radius ``radius_mm``; ``flat`` is the least ratio of its axes."""
     axes = rng.uniform(flat, 1.0, 3)
     axes *= radius_mm / np.prod(axes) ** (1 / 3)
@@ -194,7 +200,7 @@ def spot(patient: Patient, direction: Vector) -> Spot:
 CAVITY = 1  # row of "cavity" in anatomy_head.HEAD_FIELDS
 
 
-def spread(index: Index, values: F32, count: int) -> F32:
+def spread(index: Index, values: Numbers, count: int) -> F32:
     """Values at some of ``count`` points, 0 elsewhere, float32."""
     full = np.zeros(count, np.float32)
     full[index] = values
@@ -204,6 +210,3 @@ def spread(index: Index, values: F32, count: int) -> F32:
 def sign(side: Side) -> float:
     """+1 for the patient's left, where x grows; -1 for the right; 0 for the middle."""
     return {"left": 1.0, "right": -1.0}.get(side, 0.0)
-
-
-Drawn: TypeAlias = list[Any]

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from plainscan.phantom.atlas import F32, cover
+from plainscan.phantom.atlas import F32, cover, f32
 from plainscan.phantom.lesion import Blob, BrainView, Placed, Spot, Wobble, sign, spread
 from plainscan.phantom.tissue import BrainFields, mix, slab
 
 
 def _base(y: F32) -> F32:
     """Height below which the inner table is skull base: collections of the convexity end there, mm."""
-    return 12 + 21 * np.clip((-y - 8) / 16, 0, 1)
+    return f32(12 + 21 * np.clip((-y - 8) / 16, 0, 1))
 
 
 @dataclass(kw_only=True)
@@ -41,8 +41,10 @@ class Epidural(Placed):
         lens = self.size_mm * (1 - np.square(far / np.float32(self.radius_mm)))
         low, high = self.sutures_mm
         side = np.where(np.abs(self.spot.point_mm[0]) > 12, x * np.sign(self.spot.point_mm[0]) - 2, 99)
-        edge = np.minimum(np.minimum(1.6 * (y - low), 1.6 * (high - y)), np.minimum(1.6 * side, 0.8 * (z - _base(y) + 12)))
-        return np.minimum(lens, edge).astype(np.float32)
+        edge = np.minimum(
+            np.minimum(1.6 * (y - low), 1.6 * (high - y)), np.minimum(1.6 * side, 0.8 * (z - _base(y) + 12))
+        )
+        return f32(np.minimum(lens, edge))
 
     def change_brain(self, f: BrainFields, x: F32, y: F32, z: F32) -> None:
         """The brain's surface is the clot's inner face."""
@@ -80,13 +82,13 @@ class Subdural(Placed):
         crescent = self.size_mm * (1 - np.square(np.square(far))) * (0.88 + 0.18 * self.shape(x, y, z))
         own = sign(self.side) * f.depth - 1.5
         above = np.minimum(-f.infratentorial - 1, 0.6 * (z - _base(y)))
-        return np.minimum(crescent, np.minimum(own, above)).astype(np.float32)
+        return f32(np.minimum(crescent, np.minimum(own, above)))
 
     def change_brain(self, f: BrainFields, x: F32, y: F32, z: F32) -> None:
         """The brain's surface is the collection's inner face; sulci under it are pressed shut."""
         thick = np.clip(self._thickness(f, x, y, z), 0, None)
         f.cavity = f.cavity - thick
-        f.sulcus = f.sulcus + np.sign(f.sulcus) * 0.06 * thick
+        f.sulcus = f32(f.sulcus + np.sign(f.sulcus) * 0.06 * thick)
 
     def paint_brain(self, view: BrainView) -> F32 | None:
         """Blood between the bone and the brain's new surface."""
@@ -123,7 +125,7 @@ class DuralSubdural(Placed):
             inside = np.minimum(inside, np.minimum(sign(self.side) * f.x - 6, np.hypot(f.x, f.y - 9) - 21))
         share = cover(inside.astype(np.float32), view.edge.pixel_mm) * (thick > 0.3)
         mix(view.hu, share, self.blood_hu)
-        return share
+        return f32(share)
 
 
 @dataclass(kw_only=True)
@@ -153,7 +155,7 @@ class Subarachnoid(Placed):
             sheet = cover(f.fissure + 1.6, px) * view.spaces.supra
         share = (np.clip(np.maximum(filled, sheet), 0, 1) * region).astype(np.float32)
         mix(view.hu, share, self.blood_hu)
-        return share
+        return f32(share)
 
 
 @dataclass(kw_only=True)
@@ -187,7 +189,11 @@ class Intraparenchymal(Placed):
         rim = cover(inside + self.edema_mm, 2.0) * brain * (1 - 0.5 * view.spaces.gray[near])
         part -= 9.0 * rim
         bounded = np.minimum(inside, view.fields.cavity[near] - 0.5)
-        mix(part, cover(bounded, view.edge.pixel_mm + 0.4), self.blood_hu + 2 * self.clot.shape(view.x[near], view.y[near], view.z[near]))
+        mix(
+            part,
+            cover(bounded, view.edge.pixel_mm + 0.4),
+            self.blood_hu + 2 * self.clot.shape(view.x[near], view.y[near], view.z[near]),
+        )
         view.hu[near] = part
         return spread(near, np.maximum(cover(bounded, view.edge.pixel_mm), rim * (self.edema_mm > 1)), view.x.size)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from plainscan.phantom.atlas import F32, cover
+from plainscan.phantom.atlas import F32, cover, f32
 from plainscan.phantom.lesion import BrainView, Placed, sign
 from plainscan.phantom.tissue import Look
 
@@ -37,7 +37,7 @@ class Atrophy(Placed):
 
     def paint_brain(self, view: BrainView) -> F32 | None:
         """CSF that is there and would normally not be."""
-        return np.clip(view.spaces.csf - view.normal.csf, 0, 1)
+        return f32(np.clip(view.spaces.csf - view.normal.csf, 0, 1))
 
 
 @dataclass(kw_only=True)
@@ -81,7 +81,7 @@ class MidlineShift(Placed):
     def _share(self, x: F32, y: F32, z: F32) -> F32:
         across = np.clip(1 - 0.011 * sign(self.side) * x, 0.2, 1.5)  # more on the side of the lesion
         high = np.exp(-np.square((y - self.middle_mm[0]) / 52) - np.square((z - self.middle_mm[1]) / 36))
-        return (across * high).astype(np.float32)
+        return f32(across * high)
 
     def push(self, x: F32, y: F32, z: F32) -> tuple[F32, F32, F32] | None:
         """Displace toward ``side``."""
@@ -93,4 +93,4 @@ class MidlineShift(Placed):
         """A band along the displaced midline, wherever it has moved by 2 mm or more."""
         moved = self.size_mm * self._share(view.x, view.y, view.z) * np.clip(view.fields.cavity / 18, 0, 1)
         band = cover(3.0 - np.abs(view.fields.depth), view.edge.pixel_mm)
-        return (band * (moved >= 2.0) * view.spaces.supra).astype(np.float32)
+        return f32(band * (moved >= 2.0) * view.spaces.supra)

@@ -123,7 +123,9 @@ class Mass(Placed):
         core = cover(inside - self.rim_mm, 2.0)
         value = self.solid_hu + core * (self.core_hu - self.solid_hu)
         if self.calcified:
-            value = value + 120 * np.clip(self.tumor.shape(*(3 * v[near] for v in (view.x, view.y, view.z))) - 0.9, 0, 1)
+            value = value + 120 * np.clip(
+                self.tumor.shape(*(3 * v[near] for v in (view.x, view.y, view.z))) - 0.9, 0, 1
+            )
         mix(part, body, value.astype(np.float32))
         view.hu[near] = part
         return spread(near, np.maximum(body, edema), view.x.size)

@@ -1,7 +1,7 @@
 """One radiology report per synthetic study: what is there, what is not, in one of several departmental styles.
 
-The wording is this package's own and shares nothing with the phrases that ``plainscan.reports`` looks for, so
-that reading these reports is a fair test of the reader. Every lesion is named in the conclusion, some with a
+The wording is this package's own, written without the phrase lists of ``plainscan.reports``; what the two share is
+the vocabulary of radiology. Every lesion is named in the conclusion, some with a
 hedge; a normal variant is at most mentioned as such; what is denied is truly absent.
 """
 
@@ -55,7 +55,8 @@ def write_report(truth: StudyTruth, language: str, rng: np.random.Generator) -> 
 
 def _describe(lesion: Lesion, words: Words, rng: np.random.Generator) -> str:
     template = _pick(words.descriptions[_variety(lesion, words.descriptions)], rng)
-    return template.format(place=_place(lesion, words), **_numbers(lesion, words, rng)) + _reference(lesion, words, rng)
+    sentence = template.format(place=_place(lesion, words), **_numbers(lesion, words, rng))
+    return _capital(sentence + _reference(lesion, words, rng))
 
 
 def _conclusion(truth: StudyTruth, words: Words, numbered: bool, rng: np.random.Generator) -> str:
@@ -78,7 +79,11 @@ def _conclude(lesion: Lesion, words: Words, rng: np.random.Generator) -> str:
     named = named.format(place=_place(lesion, words), **_numbers(lesion, words, rng))
     rate = _HEDGED_OFTEN if _is_open(lesion) else _HEDGED_SELDOM
     hedged = _pick(words.hedges, rng).format(named) if rng.random() < rate else named + words.stop
-    return hedged[0].upper() + hedged[1:]
+    return _capital(hedged)
+
+
+def _capital(sentence: str) -> str:
+    return sentence[0].upper() + sentence[1:]
 
 
 def _is_open(lesion: Lesion) -> bool:
@@ -127,7 +132,8 @@ def _negatives(truth: StudyTruth, words: Words, rng: np.random.Generator) -> lis
 
 
 def _variants(truth: StudyTruth, words: Words, rng: np.random.Generator) -> list[str]:
-    return [_pick(words.variants[variant.kind], rng) for variant in truth.variants if rng.random() < 0.7]
+    kinds = dict.fromkeys(variant.kind for variant in truth.variants)
+    return [_pick(words.variants[kind], rng) for kind in kinds if rng.random() < 0.7]
 
 
 def _pick(options: Sequence[T], rng: np.random.Generator) -> T:

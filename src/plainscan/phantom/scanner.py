@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.fft import irfft2, rfft2
 from scipy.ndimage import gaussian_filter1d
 
-from plainscan.phantom.atlas import F32
+from plainscan.phantom.atlas import F32, f32
 from plainscan.phantom.tissue import AIR_HU
 
 
@@ -62,7 +62,7 @@ class Geometry:
 
     def normal(self) -> NDArray[np.float64]:
         """Unit vector across the slices, toward the head."""
-        return np.cross(self.row_direction, self.column_direction)
+        return np.asarray(np.cross(self.row_direction, self.column_direction), np.float64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ def spectrum(shape: tuple[int, int], pixel_mm: float, kernel: Kernel) -> F32:
     if shape[1] % 2 == 0:
         weight[0, -1] = 1.0
     scale = np.sqrt(shape[0] * shape[1] / (power * weight).sum())
-    return (np.sqrt(power) * scale).astype(np.float32)
+    return f32(np.sqrt(power) * scale)
 
 
 def noise(rng: np.random.Generator, shape: tuple[int, int], amplitude: F32) -> F32:
@@ -169,7 +169,7 @@ def _band(hu: F32, pixel_mm: float) -> F32:
 
 def _body(geometry: Geometry) -> F32:
     rows, columns = ((np.arange(n) - (n - 1) / 2) * geometry.pixel_mm for n in geometry.shape)
-    return np.exp(-(rows[:, None] ** 2 + columns[None, :] ** 2) / (2 * 72.0**2)).astype(np.float32)
+    return f32(np.exp(-(rows[:, None] ** 2 + columns[None, :] ** 2) / (2 * 72.0**2)))
 
 
 def headrest(geometry: Geometry, scanner: Scanner) -> F32:
@@ -179,7 +179,7 @@ def headrest(geometry: Geometry, scanner: Scanner) -> F32:
     radius = np.hypot(x / 1.0, y * 104 / scanner.headrest_mm)
     shell = np.clip(1.4 - np.abs(radius - 104), 0, 1) * np.clip((y - 4) / 3, 0, 1)
     foam = np.clip(104 - radius, 0, 1) * np.clip((y - 4) / 3, 0, 1)
-    return (shell * 1180 + foam * 18).astype(np.float32)
+    return f32(shell * 1180 + foam * 18)
 
 
 def field_of_view(geometry: Geometry) -> NDArray[np.bool_]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,6 +17,7 @@ from plainscan.phantom.lesion import CAVITY, BrainView, Index, Placed, Vector
 from plainscan.phantom.scanner import Geometry, Pose, rotation
 from plainscan.phantom.tissue import BrainFields, Edge, HeadFields, Look
 
+BLOCK_PX: Final = 8  # the rectangle around the head is made of such blocks; rows and columns are multiples of it
 NODE_MM: Final = 1.9  # fields are sampled this far apart, a little denser than the atlas, and interpolated
 MIDLINE: Final = BRAIN_FIELDS.index("depth")
 
@@ -99,17 +101,18 @@ class Plane:
 
     def refine(self, values: F32) -> F32:
         """Fields at nodes (fields, m) to pixels (fields, n)."""
-        rows, columns = self.shape
         at = values.reshape(-1, *self.node_shape)
-        fields = _between(_between(at, self.step)[..., :columns].swapaxes(1, 2), self.step)[..., :rows]
-        return np.ascontiguousarray(fields.swapaxes(1, 2)).reshape(len(at), -1)
-
-
-def _between(values: F32, step: int) -> F32:
-    """Linear interpolation along the last axis, ``step`` values for each interval: (..., m) to (..., (m - 1) step)."""
-    start, rise = values[..., :-1, None], np.diff(values)[..., None]
-    fine: F32 = start + rise * (np.arange(step, dtype=np.float32) / np.float32(step))
-    return fine.reshape(*values.shape[:-1], -1)
+        count, rows, columns = len(at), self.node_shape[0] - 1, self.node_shape[1] - 1
+        tall = np.empty((count, rows, self.step, columns + 1), np.float32)
+        wide = np.empty((count, rows * self.step, columns, self.step), np.float32)
+        rise = np.diff(at, axis=1)
+        for k in range(self.step):
+            tall[:, :, k] = at[:, :-1] + rise * np.float32(k / self.step)
+        long = tall.reshape(count, rows * self.step, columns + 1)
+        rise = np.diff(long, axis=2)
+        for k in range(self.step):
+            wide[..., k] = long[..., :-1] + rise * np.float32(k / self.step)
+        return wide.reshape(count, -1)
 
 
 def _plane(scene: Scene, geometry: Geometry, slice_index: int, offset_mm: float) -> Plane | None:
@@ -119,13 +122,13 @@ def _plane(scene: Scene, geometry: Geometry, slice_index: int, offset_mm: float)
     start = turn @ origin
     right = turn @ np.array(geometry.row_direction) * geometry.pixel_mm
     down = turn @ np.array(geometry.column_direction) * geometry.pixel_mm
-    stride = 8
+    stride = BLOCK_PX
     rows, columns = (np.arange(0, n, stride, dtype=np.float32) for n in geometry.shape)
     near = (scene.patient.head.sample(*_points(start, down, right, rows, columns))[0] > -20).reshape(len(rows), -1)
     if not near.any():
         return None
     box = (_extent(near.any(axis=1), stride, geometry.shape[0]), _extent(near.any(axis=0), stride, geometry.shape[1]))
-    step = max(1, round(NODE_MM / geometry.pixel_mm))
+    step = int(np.clip(2 ** round(math.log2(NODE_MM / geometry.pixel_mm)), 1, BLOCK_PX))
     fine = [np.arange(part.start, part.stop, dtype=np.float32) for part in box]
     nodes = [np.arange(part.start, part.stop + step, step, dtype=np.float32) for part in box]
     shape = (len(nodes[0]), len(nodes[1]))
@@ -139,7 +142,7 @@ def _points(start: Vector, down: Vector, right: Vector, rows: F32, columns: F32)
 
 def _extent(hit: NDArray[np.bool_], stride: int, length: int) -> slice:
     where = np.flatnonzero(hit)
-    return slice(int(max(where[0] * stride - stride, 0)), int(min(where[-1] * stride + stride + 1, length)))
+    return slice(int(max(where[0] * stride - stride, 0)), int(min(where[-1] * stride + 2 * stride, length)))
 
 
 def _paint(scene: Scene, plane: Plane, edge: Edge) -> tuple[F32, F32]:
@@ -155,15 +158,18 @@ def _paint(scene: Scene, plane: Plane, edge: Edge) -> tuple[F32, F32]:
             row[:] = part
     inside = np.flatnonzero(head.cavity > -2)
     if inside.size:
-        view = _brain(scene, plane, head.cavity[inside], inside, edge)
+        view = _brain(scene, plane, coarse[CAVITY], head.cavity[inside], inside, edge)
         _fill_cavity(scene, view, hu, shares, inside, head.cavity[inside])
     return hu, shares
 
 
-def _brain(scene: Scene, plane: Plane, cavity: F32, inside: Index, edge: Edge) -> BrainView:
+def _brain(scene: Scene, plane: Plane, coarse: F32, cavity: F32, inside: Index, edge: Edge) -> BrainView:
     """The healthy brain, displaced and pressed by the findings."""
-    here = _pushed(scene, plane.nodes)
-    values = plane.refine(np.vstack([here, scene.patient.brain.sample(*here)]))[:, inside]
+    near = np.flatnonzero(coarse > -8)
+    here = _pushed(scene, plane.nodes[:, near], coarse[near])
+    at_nodes = np.zeros((3 + len(BRAIN_FIELDS), coarse.size), np.float32)
+    at_nodes[:, near] = np.vstack([here, scene.patient.brain.sample(*here)])
+    values = plane.refine(at_nodes)[:, inside]
     x, y, z = plane.fine[:, inside]
     fields = BrainFields(values[3 + MIDLINE], values[1], values[2], cavity, *values[3:])
     for lesion in scene.lesions:
@@ -188,11 +194,10 @@ def _fill_cavity(scene: Scene, view: BrainView, hu: F32, shares: F32, inside: In
     hu[inside] = part
 
 
-def _pushed(scene: Scene, points: F32) -> F32:
-    """Where the tissue now at these points came from, (3, n), float32, mm."""
+def _pushed(scene: Scene, points: F32, cavity: F32) -> F32:
+    """Where the tissue now at these points, (3, n), came from, (3, n), float32, mm; ``cavity`` is the field there."""
     moves = [move for lesion in scene.lesions if (move := lesion.push(*points)) is not None]
     if not moves:
         return points
-    held = np.clip(scene.patient.head.sample(*points)[CAVITY] / 18, 0, 1)  # at the skull nothing moves
-    total: F32 = points + held * np.sum(moves, axis=0, dtype=np.float32)
-    return total
+    held = np.clip(cavity / 18, 0, 1)  # at the skull nothing moves
+    return f32(points + held * np.sum(moves, axis=0, dtype=np.float32))

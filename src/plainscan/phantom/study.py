@@ -73,9 +73,7 @@ class Study:
     acquisition: scan.Scanner
 
 
-def make_study(
-    rng: np.random.Generator, options: StudyOptions | None = None, patient: Patient | None = None
-) -> Study:
+def make_study(rng: np.random.Generator, options: StudyOptions | None = None, patient: Patient | None = None) -> Study:
     """Draw and scan one study; without ``patient`` a person is drawn first."""
     options = options or StudyOptions()
     patient = patient or make_patient(rng)
@@ -139,8 +137,13 @@ def _plan(rng: np.random.Generator, scene: Scene, options: StudyOptions) -> scan
     corner = middle - (options.size - 1) / 2 * pixel * (np.array([1.0, 0.0, 0.0]) + down)
     corner += scene.pose.shift_mm + np.array([*rng.uniform(-4, 4, 2), 0.0])
     return scan.Geometry(
-        (options.size, options.size), pixel, (1.0, 0.0, 0.0), (0.0, float(down[1]), float(down[2])),
-        np.round(corner, 4), np.round(spacing, 2), tilt,
+        (options.size, options.size),
+        pixel,
+        (1.0, 0.0, 0.0),
+        (0.0, float(down[1]), float(down[2])),
+        np.round(corner, 4),
+        np.round(spacing, 2),
+        tilt,
     )
 
 
@@ -149,8 +152,8 @@ def _spacing(rng: np.random.Generator, count: int, length: float) -> NDArray[np.
     if count >= 12 and rng.random() < 0.25:
         base = round(count * 0.45)
         thin = length / (base + 1.6 * (count - base))
-        return np.round(np.where(np.arange(count) < base, thin, 1.6 * thin), 1)
-    return np.full(count, np.round(length / count, 1))
+        return np.round(np.where(np.arange(count) < base, thin, 1.6 * thin).astype(np.float64), 1)
+    return np.full(count, round(length / count, 1), np.float64)
 
 
 def _masks(found: NDArray[np.bool_], scene: Scene) -> NDArray[np.uint16]:

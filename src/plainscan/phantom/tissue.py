@@ -29,8 +29,9 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
-from plainscan.phantom.atlas import F32, cover
+from plainscan.phantom.atlas import F32, Numbers, cover, f32
 
 AIR_HU: Final = -1000.0
 FAT_HU: Final = -95.0
@@ -76,12 +77,12 @@ class Edge:
     plane_mm: float
 
 
-def mix(hu: F32, share: F32, value: float | F32) -> None:
+def mix(hu: F32, share: Numbers, value: float | Numbers) -> None:
     """Replace ``share`` of what is there by ``value``, in place."""
     hu += share * (value - hu)
 
 
-def slab(distance: F32, half_mm: float | F32, pixel_mm: float) -> F32:
+def slab(distance: Numbers, half_mm: float | Numbers, pixel_mm: float) -> F32:
     """Share of a pixel covered by a sheet of half-width ``half_mm`` at ``distance``; right for sheets below a pixel."""
     upper = np.clip((half_mm - distance) / pixel_mm + 0.5, 0, 1)
     lower = np.clip((-half_mm - distance) / pixel_mm + 0.5, 0, 1)
@@ -163,7 +164,9 @@ def brain_hu(f: BrainFields, s: Spaces, look: Look, edge: Edge) -> F32:
 def _dura(hu: F32, f: BrainFields, look: Look, px: float) -> None:
     """Falx, tentorium, venous sinuses, in place."""
     mix(hu, slab(f.x, 0.55, px) * cover(f.falx, 2.0) * cover(-f.infratentorial, 2.0), DURA_HU)
-    leaf = slab(f.infratentorial, 0.6, px) * cover(4 - np.abs(f.tentorium), 3.0) * cover(np.hypot(f.x, f.y - 9) - 19, 3.0)
+    leaf = (
+        slab(f.infratentorial, 0.6, px) * cover(4 - np.abs(f.tentorium), 3.0) * cover(np.hypot(f.x, f.y - 9) - 19, 3.0)
+    )
     mix(hu, leaf * 0.8, DURA_HU - 3)
     size = np.clip(2.5 + 0.05 * (f.y + 20), 1.5, 6.5)
     sagittal = size - f.cavity - 0.8 * np.abs(f.x)
@@ -199,11 +202,15 @@ class HeadFields:
 def head_hu(f: HeadFields, look: Look, edge: Edge) -> F32:
     """HU of everything outside the brain; inside the cavity the value is only a stopgap. (n,), float32."""
     px = edge.pixel_mm
-    level = np.clip((f.z - 48) / 60, 0, 1) * edge.plane_mm
+    level = f32(np.clip((f.z - 48) / 60, 0, 1) * edge.plane_mm)
     hu = np.full_like(f.skin, FAT_HU)
     hu += 12 * f.texture
     deep = np.clip((f.skin - 5) / 8, 0, 1) * np.clip((20 - f.z) / 20, 0, 1)
-    mix(hu, np.maximum(cover(f.muscle, 2.5), cover(deep + 0.35 * f.texture - 0.62, 0.35)) * cover(f.skin - 3.0, 1.5), MUSCLE_HU + 6 * f.texture)
+    mix(
+        hu,
+        np.maximum(cover(f.muscle, 2.5), cover(deep + 0.35 * f.texture - 0.62, 0.35)) * cover(f.skin - 3.0, 1.5),
+        MUSCLE_HU + 6 * f.texture,
+    )
     mix(hu, 0.55 * cover(0.10 - np.abs(f.texture - 0.5), 0.12) * deep, FAT_HU)
     mix(hu, cover(2.0 - f.skin, 1.0), SKIN_HU)
     _orbit(hu, f, px)
@@ -225,7 +232,11 @@ def _bone(hu: F32, f: HeadFields, look: Look, edge: Edge, level: F32) -> None:
     mix(hu, cover(np.minimum(wall, -f.cavity), width), dense)
     mix(hu, cover(f.bones, px), look.bone_hu - 250 - np.clip(f.bones - 2.0, 0, 3) * 180)
     shell = slab(f.sinus, 0.75, px) * cover(f.skin - 3, 2.0)
-    mix(hu, np.maximum(shell, 0.8 * slab(f.orbit + 0.8, 0.8, px) * cover(-f.y - 28, 2.0) * cover(f.skin - 5.0, 2.0)), look.bone_hu - 500)
+    mix(
+        hu,
+        np.maximum(shell, 0.8 * slab(f.orbit + 0.8, 0.8, px) * cover(-f.y - 28, 2.0) * cover(f.skin - 5.0, 2.0)),
+        look.bone_hu - 500,
+    )
 
 
 def _orbit(hu: F32, f: HeadFields, px: float) -> None:
@@ -242,7 +253,10 @@ def _orbit(hu: F32, f: HeadFields, px: float) -> None:
     mix(part, cover(np.minimum(nerve, np.minimum(y + 73, -y - 38)), px), 38.0)
     spread = 2.0 + 11.5 * np.sin(np.clip(along * 1.15, 0, 1.1) * 1.5)
     for side_x, side_z in ((1, 0), (-1, 0), (0, 1), (0, -1)):
-        muscle = 1.7 - np.hypot((ax - axis_x - side_x * spread) * (0.7 if side_z else 1), (z - axis_z - side_z * spread) * (0.7 if side_x else 1))
+        muscle = 1.7 - np.hypot(
+            (ax - axis_x - side_x * spread) * (0.7 if side_z else 1),
+            (z - axis_z - side_z * spread) * (0.7 if side_x else 1),
+        )
         mix(part, cover(np.minimum(muscle, np.minimum(y + 80, -y - 42)), px), 45.0)
     globe = 12.0 - np.sqrt((ax - 33) ** 2 + (y + 77) ** 2 + (z - 3) ** 2)
     mix(part, cover(globe, px), GLOBE_HU)
@@ -270,7 +284,7 @@ def _air(hu: F32, f: HeadFields, px: float) -> None:
         hu[cells] = part
 
 
-def _septa(hu: F32, f: HeadFields, nose: np.ndarray, px: float) -> None:  # type: ignore[type-arg]  # index array
+def _septa(hu: F32, f: HeadFields, nose: NDArray[np.intp], px: float) -> None:
     x, y, z = f.x[nose], f.y[nose], f.z[nose]
     part = hu[nose]
     cells = slab(np.abs(x) - 7.5 - 0.6 * np.sin(y * 0.6), 0.5, px) + slab(6 * np.sin(y * 0.42 + np.sign(x)), 0.9, px)

@@ -1,4 +1,6 @@
-"""What is true of a synthetic study: its lesions, its normal variants, its patient. Written by the generator, read by reports.
+"""What is true of a synthetic study: its lesions, its normal variants, its patient.
+
+Written by the generator, read by reports.
 
 Slices are counted from 0 at the lowest (nearest the feet). Sides are the patient's own.
 """

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from plainscan.phantom.atlas import F32, cover
+from plainscan.phantom.atlas import F32, Vector, cover
 from plainscan.phantom.tissue import BrainFields, mix
 from plainscan.phantom.truth import Side, VariantKind
 
@@ -45,7 +45,7 @@ class Speck:
         hu[near] = part
 
 
-def draw_specks(rng: np.random.Generator, age_years: int, scale: F32) -> tuple[Speck, ...]:
+def draw_specks(rng: np.random.Generator, age_years: int, scale: Vector) -> tuple[Speck, ...]:
     """Calcifications of a person; all become more frequent with age.
 
     Rates follow Daghighi et al., Folia Morphol 2007;66:115 (pineal 71 %, choroid plexus 66 %, falx 12 % of adults).
@@ -58,7 +58,9 @@ def draw_specks(rng: np.random.Generator, age_years: int, scale: F32) -> tuple[S
 
     if rng.random() < 0.75 * old:
         size = rng.uniform(1.2, 2.8)
-        specks.append(Speck("pineal_calcification", "midline", place(0, 22, 47), (size, size, size), rng.uniform(110, 260)))
+        specks.append(
+            Speck("pineal_calcification", "midline", place(0, 22, 47), (size, size, size), rng.uniform(110, 260))
+        )
     if rng.random() < 0.7 * old:
         for side, x in (("left", 20.5), ("right", -20.5)):
             size = rng.uniform(1.2, 3.2)
@@ -67,5 +69,13 @@ def draw_specks(rng: np.random.Generator, age_years: int, scale: F32) -> tuple[S
             specks.append(Speck("choroid_plexus_calcification", side, where, half, rng.uniform(110, 280)))  # type: ignore[arg-type]  # both are sides
     if rng.random() < 0.14 * old:
         where = place(0, rng.uniform(-55, -30), rng.uniform(70, 95))
-        specks.append(Speck("falx_calcification", "midline", where, (1.2, rng.uniform(4, 10), rng.uniform(4, 8)), rng.uniform(180, 400)))
+        specks.append(
+            Speck(
+                "falx_calcification",
+                "midline",
+                where,
+                (1.2, rng.uniform(4, 10), rng.uniform(4, 8)),
+                rng.uniform(180, 400),
+            )
+        )
     return tuple(specks)

@@ -47,9 +47,7 @@ class Made:
 def run(folder: Path, settings: PhantomSettings, processes: int = 2) -> Counts:
     """Make the cohort; the result does not depend on ``processes``."""
     outputs = [folder / "dicom", folder / "reports.csv", folder / "truth", tables.TRUTH.path(folder)]
-    return recorded(
-        "phantom", folder, settings, lambda: _work(folder, settings, processes), inputs=[], outputs=outputs
-    )
+    return recorded("phantom", folder, settings, lambda: _work(folder, settings, processes), inputs=[], outputs=outputs)
 
 
 def _work(folder: Path, settings: PhantomSettings, processes: int) -> Counts:
@@ -57,7 +55,10 @@ def _work(folder: Path, settings: PhantomSettings, processes: int) -> Counts:
         shutil.rmtree(folder / name, ignore_errors=True)
         (folder / name).mkdir(parents=True)
     made = list(track(_each(folder, settings, processes), "phantom", total=settings.patients))
-    with tables.whole_file(folder / "reports.csv") as partial, partial.open("w", encoding="utf-8", newline="") as stream:
+    with (
+        tables.whole_file(folder / "reports.csv") as partial,
+        partial.open("w", encoding="utf-8", newline="") as stream,
+    ):
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(("study_uid", "report", "language"))
         writer.writerows(row for one in made for row in one.reports)
@@ -128,15 +129,22 @@ def _add(made: Made, task: _Task, study: Study) -> Made:
     report = write_report(study.truth, language, task.rng)
     truth = [
         {
-            "study_uid": exam.study_uid, "series_uid": series.uid, "instance_uid": uids[i], "frame": 0,
-            "mask": f"truth/{exam.study_uid}.npz", "mask_index": i,
+            "study_uid": exam.study_uid,
+            "series_uid": series.uid,
+            "instance_uid": uids[i],
+            "frame": 0,
+            "mask": f"truth/{exam.study_uid}.npz",
+            "mask_index": i,
             **dict(zip(FINDING_KEYS, map(int, labels), strict=True)),
         }
         for i, labels in enumerate(study.labels)
     ]
     return Made(
-        made.truth + truth, [*made.reports, (exam.study_uid, report, language)], made.studies + 1,
-        made.slices + len(uids), made.positive + int(study.labels[:, 0].sum()),
+        made.truth + truth,
+        [*made.reports, (exam.study_uid, report, language)],
+        made.studies + 1,
+        made.slices + len(uids),
+        made.positive + int(study.labels[:, 0].sum()),
     )
 
 
@@ -146,16 +154,27 @@ def _exam(task: _Task, study: Study) -> dicom.Exam:
     seconds = int(task.rng.integers(7 * 3600, 22 * 3600))
     clock = f"{seconds // 3600:02d}{seconds // 60 % 60:02d}{seconds % 60:02d}"
     return dicom.Exam(
-        study_uid, dicom.uid(study_uid, "frame"), task.day.strftime("%Y%m%d"), clock,
-        f"{study.truth.age_years:03d}Y", f"{task.person.patient_id}{number}",
+        study_uid,
+        dicom.uid(study_uid, "frame"),
+        task.day.strftime("%Y%m%d"),
+        clock,
+        f"{study.truth.age_years:03d}Y",
+        f"{task.person.patient_id}{number}",
     )
 
 
 def _series(geometry: Geometry, uid: str, number: int, names: tuple[str, str]) -> dicom.Series:
     return dicom.Series(
-        uid, number, names[1], names[0], ("ORIGINAL", "PRIMARY", "AXIAL"),
-        (*geometry.row_direction, *geometry.column_direction), geometry.positions_mm, geometry.thickness_mm,
-        geometry.pixel_mm, geometry.tilt_deg,
+        uid,
+        number,
+        names[1],
+        names[0],
+        ("ORIGINAL", "PRIMARY", "AXIAL"),
+        (*geometry.row_direction, *geometry.column_direction),
+        geometry.positions_mm,
+        geometry.thickness_mm,
+        geometry.pixel_mm,
+        geometry.tilt_deg,
     )
 
 
@@ -164,8 +183,16 @@ def _extras(task: _Task, study: Study, place: Path, exam: dicom.Exam, habits: di
     if task.rng.random() < LOCALIZER_RATE:
         image, positions, pixel = localizer(study)
         series = dicom.Series(
-            dicom.uid(exam.study_uid, "localizer"), 1, "SCOUT", "", ("ORIGINAL", "PRIMARY", "LOCALIZER"),
-            (0.0, 1.0, 0.0, 0.0, 0.0, -1.0), positions, np.array([1.0]), pixel, 0.0,
+            dicom.uid(exam.study_uid, "localizer"),
+            1,
+            "SCOUT",
+            "",
+            ("ORIGINAL", "PRIMARY", "LOCALIZER"),
+            (0.0, 1.0, 0.0, 0.0, 0.0, -1.0),
+            positions,
+            np.array([1.0]),
+            pixel,
+            0.0,
         )
         dicom.write_series(place / "1", image, np.zeros(image.shape[1:], np.bool_), series, exam, task.person, habits)
     if task.rng.random() < BONE_RATE:
