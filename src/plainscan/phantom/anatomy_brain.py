@@ -141,5 +141,6 @@ def sulci(rng: np.random.Generator, x: F32, y: F32, z: F32) -> F32:
         (d * pull * wander + c - o) / BRAIN_GRID.step_mm
         for d, c, o in zip((dx, dy, dz), (0, -2, 40), BRAIN_GRID.origin_mm, strict=True)
     ]
+    at[2] = at[2] + np.where(x < 0, 11.0, 0.0)  # the hemispheres fold each in its own way
     field = map_coordinates(noise, np.stack(np.broadcast_arrays(*at)), order=1, mode="reflect")
     return np.clip(normalized(field.astype(np.float32), BRAIN_GRID.step_mm, 0.06), -12, 12)

@@ -173,13 +173,13 @@ class Spot:
     point_mm: Vector
     normal: Vector
 
-    def around(self, x: F32, y: F32, z: F32) -> F32:
-        """Distance from the axis through the spot, mm; far beyond on the other side of the head."""
+    def around(self, x: F32, y: F32, z: F32, depth_mm: float = 28.0) -> F32:
+        """Distance from the axis through the spot, mm; it grows fast deeper than ``depth_mm`` below the spot."""
         dx, dy, dz = (v - np.float32(c) for v, c in zip((x, y, z), self.point_mm, strict=True))
         nx, ny, nz = self.normal.astype(np.float32)
         along = dx * nx + dy * ny + dz * nz
         off = np.square(dx) + np.square(dy) + np.square(dz) - np.square(along)
-        far: F32 = np.sqrt(np.maximum(off, 0)) + 3 * np.clip(-along - 60, 0, None)
+        far: F32 = np.sqrt(np.maximum(off, 0)) + 3 * np.clip(-along - np.float32(depth_mm), 0, None)
         return far
 
 

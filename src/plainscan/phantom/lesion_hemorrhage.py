@@ -78,7 +78,7 @@ class Subdural(Placed):
     shape: Wobble
 
     def _thickness(self, f: BrainFields, x: F32, y: F32, z: F32) -> F32:
-        far = self.spot.around(x, y, z) / np.float32(self.radius_mm)
+        far = self.spot.around(x, y, z, 60.0) / np.float32(self.radius_mm)
         crescent = self.size_mm * (1 - np.square(np.square(far))) * (0.88 + 0.18 * self.shape(x, y, z))
         own = sign(self.side) * f.depth - 1.5
         above = np.minimum(-f.infratentorial - 1, 0.6 * (z - _base(y)))

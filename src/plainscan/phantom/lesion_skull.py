@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from plainscan.phantom.atlas import F32, cover
+from plainscan.phantom.atlas import F32, cover, f32
 from plainscan.phantom.lesion import Placed, Spot, Vector, Wobble
 from plainscan.phantom.tissue import Edge, HeadFields, mix, slab
 
@@ -78,10 +78,10 @@ class ScalpHematoma(Placed):
 
     def _thickness(self, f: HeadFields) -> F32:
         far = self.spot.around(f.x, f.y, f.z) / np.float32(self.radius_mm)
-        held = np.clip((self.size_mm + 16 + f.cavity + f.wall_mm) / 4, 0, 1) * np.clip((f.z - 12) / 12, 0, 1)
-        held = held * np.clip(-f.orbit / 4, 0, 1) * np.clip((-f.sinus - 1) / 4, 0, 1)
-        bump: F32 = (self.size_mm * np.clip(1 - far * far, 0, 1) * held).astype(np.float32)
-        return bump
+        held = np.clip((f.z - 12) / 12, 0, 1) * np.clip(-f.orbit / 4, 0, 1) * np.clip((-f.sinus - 1) / 4, 0, 1)
+        bump = self.size_mm * np.clip(1 - far * far, 0, 1) * held
+        near = np.clip((bump + 15 + f.cavity + f.wall_mm) / 3, 0, 1)  # far off the bone, distance to the skin is vague
+        return f32(bump * near * np.clip((f.skin + bump + 4) / 3, 0, 1))
 
     def change_head(self, f: HeadFields) -> None:
         """Lift the skin."""

@@ -93,18 +93,18 @@ def fracture(rng: Rng, side: Side, site: Site, impact: Spot) -> Placed:
     # Mostly steep lines, which axial slices cut across; a line within the slice plane is missed by readers too.
     across = np.cross(impact.normal, np.array([0, 0, 1.0]) * rng.choice([1, 1, 0.3]) + rng.normal(0, 0.25, 3))
     across = np.cross(np.cross(across, impact.normal), impact.normal) if rng.random() < 0.15 else across
-    depressed = rng.random() < 0.25
+    depth = float(rng.uniform(3, 8)) if rng.random() < 0.25 else 0.0
     return Fracture(
         finding="skull_fracture",
         side=side,
         site=site,
-        size_mm=float(rng.uniform(3, 8)) if depressed else 0.0,
+        size_mm=depth,
         age=None,
         spot=impact,
         across=across / np.linalg.norm(across),
         width_mm=draw_size(rng, 1.3, 0.4, 0.6, 3.0),
         length_mm=draw_size(rng, 48, 0.4, 20, 95),
-        depth_mm=0.0,
+        depth_mm=depth,
         shape=wobble(rng, 25),
         mask_share=0.4,
     )

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from plainscan.phantom import tissue
 from plainscan.phantom.anatomy import Patient
 from plainscan.phantom.anatomy_brain import BRAIN_FIELDS
-from plainscan.phantom.atlas import F32, cover
+from plainscan.phantom.atlas import F32, cover, f32
 from plainscan.phantom.lesion import CAVITY, BrainView, Index, Placed, Vector
 from plainscan.phantom.scanner import Geometry, Pose, rotation
 from plainscan.phantom.tissue import BrainFields, Edge, HeadFields, Look

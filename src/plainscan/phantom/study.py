@@ -152,7 +152,7 @@ def _spacing(rng: np.random.Generator, count: int, length: float) -> NDArray[np.
     if count >= 12 and rng.random() < 0.25:
         base = round(count * 0.45)
         thin = length / (base + 1.6 * (count - base))
-        return np.round(np.where(np.arange(count) < base, thin, 1.6 * thin).astype(np.float64), 1)
+        return np.asarray(np.where(np.arange(count) < base, round(thin, 1), round(1.6 * thin, 1)), np.float64)
     return np.full(count, round(length / count, 1), np.float64)
 
 

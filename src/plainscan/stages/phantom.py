@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import multiprocessing
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -207,6 +207,6 @@ def _language(task: _Task) -> Language:
     return task.settings.language
 
 
-def _write_masks(path: Path, study: Study, uids: list[str]) -> None:
+def _write_masks(path: Path, study: Study, uids: Sequence[str]) -> None:
     with tables.whole_file(path) as partial, partial.open("wb") as stream:
         np.savez_compressed(stream, masks=study.masks, instance_uids=np.array(uids))
