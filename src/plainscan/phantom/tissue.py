@@ -1,25 +1,26 @@
 """From fields to Hounsfield units: what the head is made of at given points.
 
-HU at 120 kV, from the literature. Where sources give a range, the value lies in it and varies per patient.
+HU at 120 kV. Where sources give a range, the value lies in it and varies per patient. Partial volume does the rest.
 
 =====================  ==========  =============================================================================
 tissue                 HU          source
 =====================  ==========  =============================================================================
-air                    -1000       definition of the scale: Hounsfield, Br J Radiol 1973;46:1016
-water                  0           the same
-fat                    -120..-60   DenOtter and Schubert, Hounsfield Unit, StatPearls (NBK547721)
-cerebrospinal fluid    0..15       the same
+air, water             -1000, 0    definition of the scale: Hounsfield, Br J Radiol 1973;46:1016
+fat                    -100..-50   Buzug, Computed Tomography, Springer 2008, p. 475; Prokop, Spiral and
+                                   Multislice Computed Tomography of the Body, Thieme 2003
 white matter           20..30      the same
-gray matter            37..45      the same; with partial volume 33..41 on 5 mm slices
-muscle                 35..55      the same
-flowing blood          40..55      proportional to hematocrit: New and Aronow, Radiology 1976;121:635
-clotted blood          50..90      the same: retracted clot of hematocrit 60-90 %
+gray matter            37..45      the same; a little less on thick slices by partial volume with CSF
+flowing blood          45..65      the same; proportional to hematocrit: New and Aronow, Radiology 1976;121:635
+hematoma               40..90      the same two
+bone, tables           700..3000   the same
+cerebrospinal fluid    0..15       common tables; 15 is the upper end because of partial volume with brain
+muscle                 35..55      common tables
+diploe                 300..900    common tables for cancellous bone (300-400) and cortical bone, mixed
 early infarct          -3..-8      1 % more water is about 2 HU less: Unger et al., AJNR 1988;9:687;
                                    Dzialowski et al., J Neuroimaging 2004;14:42
-subdural, by age       90 to 10    falls by about 1.5 HU a day: Lee et al., J Korean Med Sci 1997;12:353
-skull, diploe          300..900    DenOtter and Schubert: cancellous 300-400, cortical 500-1900
-skull, tables          900..1700   the same
-physiological calcium  80..300     DenOtter and Schubert: calcification above 100, less by partial volume
+subdural, by age       see right   acute dense, subacute mostly like brain, chronic mostly below it: Scotti et al.,
+                                   J Neurosurg 1977;47:311 (100 %, 70 %, 76 %)
+physiological calcium  110..400    above blood, below bone: a choice, not a measurement
 =====================  ==========  =============================================================================
 """
 

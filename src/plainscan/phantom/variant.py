@@ -48,7 +48,8 @@ class Speck:
 def draw_specks(rng: np.random.Generator, age_years: int, scale: Vector) -> tuple[Speck, ...]:
     """Calcifications of a person; all become more frequent with age.
 
-    Rates follow Daghighi et al., Folia Morphol 2007;66:115 (pineal 71 %, choroid plexus 66 %, falx 12 % of adults).
+    In adults 71 % have it in the pineal gland, 66 % in the choroid plexus, 7 % in falx, tentorium or sagittal sinus
+    (Daghighi et al., Folia Morphol 2007;66:115).
     """
     specks: list[Speck] = []
     old = float(np.clip((age_years - 20) / 40, 0.15, 1))
@@ -56,18 +57,18 @@ def draw_specks(rng: np.random.Generator, age_years: int, scale: Vector) -> tupl
     def place(x: float, y: float, z: float) -> tuple[float, float, float]:
         return (float(x), float(y * scale[1]), float(z * scale[2]))
 
-    if rng.random() < 0.75 * old:
+    if rng.random() < 0.85 * old:
         size = rng.uniform(1.2, 2.8)
         specks.append(
             Speck("pineal_calcification", "midline", place(0, 22, 47), (size, size, size), rng.uniform(110, 260))
         )
-    if rng.random() < 0.7 * old:
+    if rng.random() < 0.8 * old:
         for side, x in (("left", 20.5), ("right", -20.5)):
             size = rng.uniform(1.2, 3.2)
             where = place(x * scale[0], 39 + rng.uniform(-2, 2), 60 + rng.uniform(-2, 2))
             half = (size * 0.7, size * 1.3, size)
             specks.append(Speck("choroid_plexus_calcification", side, where, half, rng.uniform(110, 280)))  # type: ignore[arg-type]  # both are sides
-    if rng.random() < 0.14 * old:
+    if rng.random() < 0.09 * old:
         where = place(0, rng.uniform(-55, -30), rng.uniform(70, 95))
         specks.append(
             Speck(

@@ -91,14 +91,9 @@ def recorded(
         "inputs": {p.name: fingerprint(p) for p in inputs if p.exists()},
     }
     known = _read(path)
-    if (
-        known
-        and all(known.get(key) == value for key, value in asked.items())
-        and known.get("outputs") == _hashes(outputs)
-    ):
+    if known and {key: known.get(key) for key in (*asked, "outputs")} == asked | {"outputs": _hashes(outputs)}:
         say(f"{stage}: unchanged, skipped")
-        counts: Counts = known["counts"]
-        return counts
+        return dict(known["counts"])
     path.unlink(missing_ok=True)
     started = time.monotonic()
     counts = work()
