@@ -30,7 +30,7 @@ class Habits:
         model: (0008,1090).
         signed: Pixel Representation.
         bits_stored: (0028,0101).
-        intercept: (0028,1053); the slope is 1.
+        intercept: (0028,1052); the slope (0028,1053) is 1.
         padding: Whether pixels outside the field of view hold Pixel Padding Value.
         descending: Instance numbers fall toward the head.
         implicit: Transfer syntax Implicit VR Little Endian.

@@ -1,0 +1,39 @@
+"""The scan stage on generated files: tables, messages, skipping, refusals."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.stages.tiny_archive import archive
+
+from plainscan.config import ScanSettings
+from plainscan.errors import SourceError
+from plainscan.stages import scan
+from plainscan.tables import CATALOGUE, REJECTS, read
+
+
+def test_scan_leaves_a_catalogue_and_counted_rejects(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = tmp_path / "run"
+    counts = scan.run(run, ScanSettings(source=archive(tmp_path / "archive")))
+    assert counts == {"images": 16, "series": 3, "studies": 1, "rejects": 1}
+    assert read(run, CATALOGUE).height == 16
+    assert read(run, REJECTS)["code"].to_list() == ["not_dicom"]
+    assert "1 not catalogued: not_dicom" in capsys.readouterr().err
+
+
+def test_an_unchanged_source_is_not_scanned_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = ScanSettings(source=archive(tmp_path / "archive"))
+    scan.run(tmp_path / "run", settings)
+    scan.run(tmp_path / "run", settings)
+    assert "scan: unchanged, skipped" in capsys.readouterr().err
+
+
+def test_a_source_without_images_leaves_its_rejects_and_says_so(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.txt").write_text("x")
+    with pytest.raises(SourceError, match="no DICOM image among 1 files"):
+        scan.run(tmp_path / "run", ScanSettings(source=tmp_path / "in"))
+    assert read(tmp_path / "run", REJECTS).height == 1
+    with pytest.raises(SourceError, match="no such file or folder"):
+        scan.run(tmp_path / "run", ScanSettings(source=tmp_path / "gone"))
