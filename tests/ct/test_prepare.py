@@ -54,6 +54,21 @@ def test_a_thin_headrest_and_a_caption_do_not_widen_the_box() -> None:
     assert abs(head_box(with_rest).side_px - head_box(head).side_px) < 0.08 * head_box(head).side_px
 
 
+@pytest.mark.parametrize("width", [2, 5, 8])
+def test_a_tall_headrest_rail_does_not_outweigh_a_small_vertex(width: int) -> None:
+    vertex = disc(512, 60, 220, 250, hu=700.0)
+    vertex[240:500, 430 : 430 + width] = 300.0
+    box = head_box(vertex)
+    assert abs(box.left_px + box.side_px / 2 - 250) < 4
+    assert abs(box.top_px + box.side_px / 2 - 220) < 4
+
+
+def test_a_head_of_thin_bone_alone_is_still_found() -> None:
+    ring = disc(256, 80, 128, 128, hu=700.0)
+    ring[disc(256, 77, 128, 128) > 0] = -1000.0
+    assert abs(head_box(ring).side_px - 2 * 80 * 1.1) < 8
+
+
 def test_a_picture_with_8_bit_brain_window_gives_the_same_box_as_hu() -> None:
     head = disc(256, 70, 128, 128)
     assert head_box(np.clip(head, -20, 100)) == head_box(head)

@@ -23,6 +23,9 @@ from plainscan.ct.window import Window, scaled
 
 TISSUE_HU: Final = 5.0  # above water and fat, below brain (20-45 HU): also holds in an 8-bit brain window
 EDGE: Final = 0.1  # the head ends where a row or column holds less than this share of the fullest one's tissue
+COARSE: Final = 128  # cells a side, about, of the grid on which the head is told from thin things
+SOLID: Final = 32  # a part thinner than this fraction of the picture is a headrest, a tube, a line: not the head
+FILLED: Final = 0.8  # of a window: brain is noisy, fissures and ventricles are dark
 MARGIN: Final = 0.05  # added on each side, as a share of the head
 SMALLEST: Final = 0.5  # the square is never smaller than this share of the picture: the vertex stays small
 
@@ -57,17 +60,44 @@ def head_box(hu: HU) -> Box:
     if not tissue.any():
         side = float(max(rows, columns))
         return Box((rows - side) / 2, (columns - side) / 2, side)
-    top, bottom = _extent(tissue.sum(axis=1))
-    left, right = _extent(tissue.sum(axis=0))
+    down, across = _solid(tissue)
+    top, bottom = _extent(tissue[:, across].sum(axis=1), down)
+    left, right = _extent(tissue[down].sum(axis=0), across)
     side = max(bottom - top, right - left) * (1 + 2 * MARGIN)
     side = max(side, SMALLEST * min(rows, columns))
     return Box((top + bottom - side) / 2, (left + right - side) / 2, side)
 
 
-def _extent(profile: NDArray[np.integer]) -> tuple[float, float]:
-    """The run of full rows around the fullest: a caption, a tube or a headrest apart from the head is left out."""
-    thin = np.flatnonzero(profile < EDGE * profile.max())
-    at = int(np.searchsorted(thin, profile.argmax()))
+def _solid(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
+    """Rows and columns of the largest solid part of a mask (rows, columns): a headrest, a tube, a line is thin.
+
+    Looked for on a coarse grid: windows that are nearly full, then the run of rows and columns around the fullest.
+    """
+    step = max(1, min(mask.shape) // COARSE)
+    rows, columns = mask.shape[0] // step, mask.shape[1] // step
+    share = mask[: rows * step, : columns * step].reshape(rows, step, columns, step).mean(axis=(1, 3))
+    thick = max(2, COARSE // SOLID)
+    full = _window_sum(share, thick) >= FILLED * thick * thick
+    grown = _window_sum(np.pad(full, thick - 1), thick) > 0.5 if full.any() else share > 0
+    top, bottom = _extent(grown.sum(axis=1), slice(None))
+    left, right = _extent(grown[int(top) : int(bottom)].sum(axis=0), slice(None))
+    return slice(int(top) * step, int(bottom) * step), slice(int(left) * step, int(right) * step)
+
+
+def _window_sum(values: NDArray[np.floating | np.bool_], side: int) -> NDArray[np.float64]:
+    """Sum over each window: (rows, columns) to (rows - side + 1, columns - side + 1)."""
+    total = np.pad(values.astype(np.float64).cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
+    result: NDArray[np.float64] = (
+        total[side:, side:] - total[:-side, side:] - total[side:, :-side] + total[:-side, :-side]
+    )
+    return result
+
+
+def _extent(profile: NDArray[np.integer], within: slice) -> tuple[float, float]:
+    """The run of full rows around the fullest within a range: a caption or a tube apart from it is left out."""
+    fullest = profile[within].max()
+    thin = np.flatnonzero(profile < EDGE * fullest)
+    at = int(np.searchsorted(thin, (within.start or 0) + profile[within].argmax()))
     start = thin[at - 1] + 1 if at > 0 else 0
     end = thin[at] if at < len(thin) else len(profile)
     return float(start), float(end)
