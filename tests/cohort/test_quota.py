@@ -29,16 +29,41 @@ def test_exactly_so_many_of_each_class_whatever_the_row_order(no: int, some: int
     assert kept.equals(keep_quota(SLICES.sample(fraction=1.0, shuffle=True, seed=seed), no, some, seed))
 
 
-def test_studies_are_filled_one_by_one_and_only_the_last_is_trimmed() -> None:
-    kept = keep_quota(SLICES, 21, 120 // 3, 3).filter(pl.col("any_finding") == 0)
-    per_study = sorted(kept.group_by("study_uid").len()["len"].to_list())
-    assert per_study == [3, 6, 6, 6]
+MIXED = pl.DataFrame(
+    {
+        "study_uid": [f"{i // 10:02}" for i in range(400)],
+        "series_uid": "s",
+        "instance_uid": [f"{i:03}" for i in range(400)],
+        "frame": 0,  # every other study has a finding, on four of its ten slices
+        "any_finding": pl.Series([int((i // 10) % 2 and i % 10 < 4) for i in range(400)], dtype=pl.Int8),
+    }
+)
 
 
-def test_a_class_without_quota_is_kept_whole() -> None:
-    kept = keep_quota(SLICES, None, 7, 1)
-    assert (count(kept, 0), count(kept, 1), kept["any_finding"].null_count()) == (120, 7, 40)
-    assert keep_quota(SLICES, None, None, 1).equals(SLICES)
+@pytest.mark.parametrize("seed", range(5))
+def test_a_study_with_a_finding_never_turns_into_one_without(seed: int) -> None:
+    kept = keep_quota(MIXED, 175, 37, seed)
+    assert (count(kept, 0), count(kept, 1)) == (175, 37)
+    finding = pl.col("any_finding").max()
+    before = MIXED.group_by("study_uid").agg(finding.alias("before"))
+    after = kept.group_by("study_uid").agg(finding.alias("after")).join(before, on="study_uid")
+    assert after.filter(pl.col("before") != pl.col("after")).is_empty()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_studies_are_whole_but_for_a_few(seed: int) -> None:
+    per_study = keep_quota(MIXED, 175, 37, seed).group_by("study_uid").len()
+    assert (per_study["len"] < 10).sum() <= 4
+
+
+def test_a_class_without_quota_has_no_limit() -> None:
+    kept = keep_quota(MIXED, None, 8, 1)
+    assert (count(kept, 0), count(kept, 1)) == (200 + 12, 8)
+    assert keep_quota(MIXED, None, None, 1).equals(MIXED)
+
+
+def test_slices_whose_class_is_not_known_leave() -> None:
+    assert keep_quota(SLICES, None, 7, 1)["any_finding"].null_count() == 0
 
 
 def test_too_few_slices_say_both_numbers() -> None:
