@@ -109,9 +109,19 @@ def test_a_plain_series_is_chosen_lowest_slice_first() -> None:
         ({"bits_allocated": 8}, "not_hounsfield"),
         ({"rescale_slope": None}, "missing_rescale"),
         ({"rescale_slope": 0.0}, "missing_rescale"),
+        ({"rescale_slope": 1e300}, "bad_rescale"),
+        ({"rescale_slope": -1.0}, "bad_rescale"),
+        ({"rescale_slope": float("nan")}, "bad_rescale"),
+        ({"rescale_intercept": -1e30}, "bad_rescale"),
+        ({"rescale_intercept": float("inf")}, "bad_rescale"),
         ({"file_bytes": 153_710}, "truncated_pixels"),
         ({"orientation": None}, "no_geometry"),
         ({"orientation": [1.0, 0.0, 0.0, 1.0, 0.0, 0.0]}, "no_geometry"),
+        ({"orientation": [1e200, 0.0, 0.0, 0.0, 1e200, 0.0]}, "no_geometry"),
+        ({"orientation": [float("nan")] * 6}, "no_geometry"),
+        ({"position_z_mm": 1e308}, "no_geometry"),
+        ({"position_x_mm": float("inf")}, "no_geometry"),
+        ({"position_y_mm": float("nan")}, "no_geometry"),
         ({"orientation": SAGITTAL}, "reformat"),
         ({"series_description": "HEAD 3D VRT"}, "reformat"),
         ({"contrast_agent": "IOHEXOL 350"}, "contrast"),
@@ -243,18 +253,70 @@ def test_a_slice_of_another_matrix_is_left_out() -> None:
     assert (cohort.height, exclusions["code"].to_list()) == (11, ["inconsistent_geometry"])
 
 
-def test_too_few_slices_are_refused_but_a_sample_of_a_long_series_is_flagged() -> None:
+def test_too_few_slices_are_refused_but_a_sample_of_a_long_series_is_kept_and_flagged() -> None:
     assert chosen(series(1, 5))[1]["code"].to_list() == ["no_suitable_series", "too_few_slices"]
     cohort, _ = chosen(series(1, 3, spacing=40.0, slice_thickness_mm=5.0))
-    assert cohort["flags"].to_list()[0] == ["missing_block"]
+    assert cohort["flags"].to_list()[0] == ["missing_block", "few_slices"]
     assert chosen(series(1, 1), settings=SelectSettings(minimum_slices=1))[0]["slice_height"].to_list() == [0.5]
+    both, _ = chosen(series(1, 3, spacing=40.0, slice_thickness_mm=5.0), settings=SelectSettings(minimum_slices=3))
+    assert both["flags"].to_list()[0] == ["missing_block"]
 
 
-def test_patients_without_or_with_two_identifiers_are_flagged() -> None:
+def test_a_study_of_nobody_goes_by_its_uid_and_is_flagged() -> None:
     nobody, _ = chosen(series(1, patient_id=None))
     assert (nobody["patient_id"][0], nobody["flags"][0].to_list()) == ("1.1", ["no_patient_id"])
-    both, _ = chosen(series(1, patient_id="P2"), series(2, 9, patient_id="P1"))
-    assert (both["patient_id"].unique().to_list(), both["flags"][0].to_list()) == (["P1"], ["several_patient_ids"])
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_study_of_two_patients_is_left_out_whole(number: int) -> None:
+    other = series(number, 9, patient_id="P2", series_uid=f"1.1.{number}")
+    for row in other:
+        row["path"], row["instance_uid"] = f"{row['path']}b", f"{row['instance_uid']}.2"
+    scout = series(3, 1, image_type="LOCALIZER")
+    cohort, exclusions = chosen(series(1), other, scout)
+    assert cohort.is_empty()
+    counted = dict(exclusions.group_by("level", "code").agg(pl.col("slices").sum()).rows_by_key(["level", "code"]))
+    assert {key: value[0][0] for key, value in counted.items()} == {
+        ("study", "several_patients"): 22,
+        ("series", "several_patients"): 21,
+        ("series", "localizer"): 1,
+    }
+    assert not any("P1" in text or "P2" in text for text in exclusions["detail"])
+
+
+def test_two_patients_are_two_whatever_the_second_is_named_on() -> None:
+    cohort, exclusions = chosen(series(1), series(2, 1, patient_id="P2", image_type="LOCALIZER"))
+    assert cohort.is_empty()
+    assert set(exclusions["code"]) == {"several_patients", "localizer"}
+
+
+def test_slices_without_a_patient_among_others_with_one_are_left_out() -> None:
+    rows = series(1)
+    rows[3]["patient_id"] = None
+    rows[4]["patient_id"] = "  "
+    cohort, exclusions = chosen(rows)
+    assert cohort["patient_id"].unique().to_list() == ["P1"]
+    assert exclusions["code"].to_list() == ["unnamed_patient"] * 2
+    assert "incomplete" in cohort["flags"].to_list()[0]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"pixel_spacing_row_mm": 0.0, "pixel_spacing_column_mm": 0.0},
+        {"pixel_spacing_row_mm": -0.45},
+        {"pixel_spacing_column_mm": 1e300},
+        {"pixel_spacing_row_mm": float("nan")},
+        {"slice_thickness_mm": -5.0},
+        {"slice_thickness_mm": 1e308},
+        {"slice_thickness_mm": float("inf")},
+    ],
+)
+def test_an_impossible_spacing_is_taken_as_missing_and_flagged(values: Row) -> None:
+    cohort, _ = chosen(series(1, **values))
+    assert cohort.height == 12
+    assert cohort["flags"].to_list()[0] == ["implausible_spacing"]
+    assert cohort.select(pl.col(name).null_count() for name in values).row(0) == (12,) * len(values)
 
 
 def test_the_order_of_files_changes_nothing() -> None:

@@ -47,11 +47,28 @@ def test_values_beyond_16_bits_are_clipped_and_say_so() -> None:
     assert "clipped" in found.flags
 
 
-@pytest.mark.parametrize(("slope", "intercept"), [(0, -1024), (-1, 0), (float("nan"), 0), (1, float("inf"))])
+@pytest.mark.parametrize(
+    ("slope", "intercept"),
+    [(0, -1024), (-1, 0), (float("nan"), 0), (1, float("inf")), (1e300, 0), (1, -1e30), (1e-5, 0)],
+)
 def test_an_impossible_rescale_is_refused(slope: float, intercept: float) -> None:
     with pytest.raises(DicomError) as caught:
         to_hu(np.zeros((2, 2), np.uint16), Storage(12, False, slope, intercept))
     assert caught.value.code == "bad_rescale"
+
+
+@pytest.mark.parametrize(("slope", "intercept"), [(1, 5000), (0.2, -1024), (100, 30_000)])
+def test_a_rescale_under_which_no_value_is_brain_is_refused(slope: float, intercept: float) -> None:
+    with pytest.raises(DicomError, match="brain") as caught:
+        to_hu(np.zeros((2, 2), np.uint16), Storage(12, False, slope, intercept))
+    assert caught.value.code == "bad_rescale"
+
+
+@pytest.mark.parametrize(
+    "storage", [Storage(12, False, 10, -10240), Storage(16, True, 1, 0), Storage(16, False, 0.0625, -1024)]
+)
+def test_a_rescale_that_vendors_use_is_accepted(storage: Storage) -> None:
+    to_hu(np.full((2, 2), 1000, np.uint16), storage)
 
 
 def test_padding_of_a_wrapped_slice_is_found_behind_the_wrap() -> None:

@@ -20,9 +20,10 @@ from tests.dicom.build import ct, encode, enhanced, head_hu, save, save_series
 from plainscan.dicom import files
 from plainscan.dicom.elements import walk
 from plainscan.dicom.files import Entry
-from plainscan.dicom.header import TAGS, decode_text, read_header
+from plainscan.dicom.header import TAGS, read_header
 from plainscan.dicom.read import read_hu
 from plainscan.dicom.scan import REJECT_CODES, gather, scan
+from plainscan.dicom.text import decode_text
 from plainscan.errors import DicomError, MissingPartError, SourceError
 
 

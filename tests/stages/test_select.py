@@ -6,10 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
+from tests.dicom.build import save_series
 from tests.stages.tiny_archive import archive
 
 from plainscan.config import ScanSettings, SelectSettings
-from plainscan.errors import TableError
+from plainscan.errors import SourceError, TableError
 from plainscan.stages import scan, select
 from plainscan.tables import COHORT, EXCLUSIONS, read
 
@@ -36,6 +37,31 @@ def test_an_unchanged_catalogue_is_not_selected_from_again(run: Path, capsys: py
     select.run(run, SelectSettings())
     select.run(run, SelectSettings())
     assert "select: unchanged, skipped" in capsys.readouterr().err
+
+
+def test_what_is_kept_or_left_out_against_expectation_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = tmp_path / "in"
+    save_series(source / "few", 3, spacing=40.0, PixelSpacing=[7.0, 7.0])
+    save_series(source / "a", 12, study=2, PixelSpacing=[7.0, 7.0])
+    save_series(source / "b", 9, study=2, series=2, PatientID="P9", PixelSpacing=[7.0, 7.0])
+    scan.run(tmp_path, ScanSettings(source=source))
+    select.run(tmp_path, SelectSettings())
+    said = capsys.readouterr().err
+    assert "1 series kept with fewer than 8 slices" in said
+    assert "1 study left out whole, since the images name more than one patient: several_patients" in said
+    assert "P9" not in said
+    assert read(tmp_path, COHORT).height == 3
+
+
+def test_an_empty_catalogue_is_the_users_to_mend(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("x")
+    with pytest.raises(SourceError):
+        scan.run(tmp_path, ScanSettings(source=tmp_path / "a.txt"))
+    with pytest.raises(SourceError, match="scan a source that holds CT"):
+        select.run(tmp_path, SelectSettings())
+    assert not COHORT.path(tmp_path).exists()
 
 
 def test_select_without_a_catalogue_says_what_to_run(tmp_path: Path) -> None:

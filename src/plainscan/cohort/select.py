@@ -4,7 +4,7 @@
 2. What is left of a series is taken apart into volumes (``volumes``) and each is judged (``series.volume_reason``).
 3. Of the volumes left in a study one is chosen (``preference``).
 
-No pixels are opened.
+No pixels are opened. Whose images they are is never guessed: a study that names two patients is left out.
 """
 
 from __future__ import annotations
@@ -16,22 +16,31 @@ from typing import Any, Final, NamedTuple
 import polars as pl
 
 from plainscan.cohort import rules
-from plainscan.cohort.series import CODES, Reason, Row, image_reason, volume_reason
+from plainscan.cohort.series import CODES, SERIES_FLAGS, Reason, Row, image_reason, volume_reason
 from plainscan.cohort.volumes import Volume, volumes
 from plainscan.config import SelectSettings
+from plainscan.ct.geometry import PIXEL_MM, THICKNESS_MM
 
 Key = tuple[str, str, str, int]
 Reasons = dict[int, Reason]  # by the row's number in the study
 
 USUAL_MM: Final = (3.0, 10.0)
 COVERED: Final = 0.7  # of the longest volume in the study
+# Reasons for which slices are missing from a series that is kept.
+LOSSES: Final = (
+    *("missing_rescale", "bad_rescale", "truncated_pixels", "no_geometry", "inconsistent_geometry"),
+    "unnamed_patient",
+)
 
 FLAGS: Final = {
-    "head_assumed": "no text says head; the kernel or the field of view does",
+    **SERIES_FLAGS,
     "incomplete": "slices of this series were left out",
     "no_patient_id": "the patient identifier is missing; the study UID stands in",
-    "several_patient_ids": "the study names more than one patient identifier; the first is used",
     "reformatted": "an axial reformat, not the original slices",
+    "implausible_spacing": (
+        f"pixel spacing not from {PIXEL_MM[0]:g} to {PIXEL_MM[1]:g} mm, or slice thickness not from "
+        f"{THICKNESS_MM[0]:g} to {THICKNESS_MM[1]:g} mm: taken as missing"
+    ),
 }
 
 
@@ -54,7 +63,9 @@ def select(catalogue: pl.DataFrame, settings: SelectSettings) -> tuple[pl.DataFr
     """
     schema = _cohort_schema(catalogue)
     chosen, excluded = [pl.DataFrame(schema=schema)], [pl.DataFrame(schema=EXCLUSION_COLUMNS)]
-    for _, study in catalogue.sort("study_uid", "path", "frame").group_by("study_uid", maintain_order=True):
+    for _, study in (
+        without_nonsense(catalogue).sort("study_uid", "path", "frame").group_by("study_uid", maintain_order=True)
+    ):
         rows = study.to_dicts()
         slices, reasons = select_study(rows, settings)
         chosen.append(pl.DataFrame(slices, schema=schema))
@@ -94,8 +105,26 @@ def _cohort_schema(catalogue: pl.DataFrame) -> dict[str, Any]:
     return {**{name: catalogue.schema[name] for name in CARRIED}, **window, **PLACE_COLUMNS}
 
 
+def without_nonsense(catalogue: pl.DataFrame) -> pl.DataFrame:
+    """Impossible spacings and thicknesses made null, with a column ``implausible`` that says so."""
+    ranges = {
+        "pixel_spacing_row_mm": PIXEL_MM,
+        "pixel_spacing_column_mm": PIXEL_MM,
+        "slice_thickness_mm": THICKNESS_MM,
+    }
+    holds = {name: pl.col(name).is_between(*between) for name, between in ranges.items()}
+    cleaned = (pl.when(held).then(pl.col(name)).alias(name) for name, held in holds.items())
+    odd = pl.any_horizontal(~held for held in holds.values()).fill_null(value=False)
+    return catalogue.with_columns(*cleaned, odd.alias("implausible"))
+
+
 def select_study(rows: list[dict[str, Any]], settings: SelectSettings) -> tuple[list[dict[str, Any]], Reasons]:
-    """One study: its cohort rows, lowest slice first, and for every other row why it was left out."""
+    """One study: its cohort rows, lowest slice first, and for every other row why it was left out.
+
+    Args:
+        rows: Of the catalogue after ``without_nonsense``.
+        settings: The section ``select``.
+    """
     numbers = {id(row): number for number, row in enumerate(rows)}
     reasons: Reasons = _judge_images(rows)
     left: dict[str, list[Row]] = {}
@@ -128,9 +157,10 @@ def select_study(rows: list[dict[str, Any]], settings: SelectSettings) -> tuple[
 def _judge_images(rows: list[dict[str, Any]]) -> Reasons:
     reasons: Reasons = {}
     seen: set[Key] = set()
+    patients = _patients(rows)
     for number, row in enumerate(rows):
         key = (row["study_uid"], row["series_uid"], row["instance_uid"], row["frame"])
-        reason = image_reason(row)
+        reason = image_reason(row) or _whose(row, patients)
         if reason is None and key in seen:
             reason = Reason("duplicate_instance", "the same SOP Instance UID again")
         if reason:
@@ -138,6 +168,23 @@ def _judge_images(rows: list[dict[str, Any]]) -> Reasons:
         else:
             seen.add(key)
     return reasons
+
+
+def _patients(rows: list[dict[str, Any]]) -> set[str]:
+    return {_patient(row) for row in rows} - {""}
+
+
+def _patient(row: Row) -> str:
+    return (row["patient_id"] or "").strip()
+
+
+def _whose(row: Row, patients: set[str]) -> Reason | None:
+    """Why it is not known whose image this is; a study without any identifier is one unnamed patient's."""
+    if len(patients) > 1:
+        return Reason("several_patients", f"{len(patients)} patient identifiers under one study UID")
+    if patients and not _patient(row):
+        return Reason("unnamed_patient", "(0010,0020) Patient ID is missing here only")
+    return None
 
 
 def preference(volume: Volume, longest_mm: float) -> tuple[Any, ...]:
@@ -188,23 +235,21 @@ def _second_choice(volume: Volume, best: Volume) -> Reason:
 def _cohort_rows(best: Candidate, rows: list[dict[str, Any]], reasons: Reasons) -> list[dict[str, Any]]:
     volume, place = best.volume, best.volume.stack
     series = volume.rows[0]["series_uid"]
-    lost = any(
-        reason.code in ("missing_rescale", "truncated_pixels", "no_geometry", "inconsistent_geometry")
-        for number, reason in reasons.items()
-        if rows[number]["series_uid"] == series
-    )
-    patient, who = _patient(rows)
+    lost = any(reason.code in LOSSES for number, reason in reasons.items() if rows[number]["series_uid"] == series)
+    patients = _patients(rows)
     remarks = {
+        "no_patient_id": not patients,
         "duplicate_position": bool(volume.repeated),
         "incomplete": lost,
         "reformatted": is_reformatted(volume.rows[0]),
+        "implausible_spacing": any(row["implausible"] for row in volume.rows),
     }
-    flags = [*place.flags, *best.flags, *who, *(name for name, holds in remarks.items() if holds)]
+    flags = [*place.flags, *best.flags, *(name for name, holds in remarks.items() if holds)]
     lowest, extent = place.positions_mm[0], place.extent_mm
     return [
         {
             **{name: row[name] for name in CARRIED},
-            "patient_id": patient,
+            "patient_id": min(patients, default=str(volume.rows[0]["study_uid"])),
             "slice_index": index,
             "slice_count": len(volume.rows),
             "slice_position_mm": round(position, 3),
@@ -216,20 +261,14 @@ def _cohort_rows(best: Candidate, rows: list[dict[str, Any]], reasons: Reasons) 
     ]
 
 
-def _patient(rows: list[dict[str, Any]]) -> tuple[str, list[str]]:
-    known = sorted({row["patient_id"] for row in rows if row["patient_id"]})
-    if not known:
-        return str(rows[0]["study_uid"]), ["no_patient_id"]
-    return known[0], ["several_patient_ids"] if len(known) > 1 else []
-
-
 def _exclusions(rows: list[dict[str, Any]], reasons: Reasons, *, nothing_left: bool) -> list[dict[str, Any]]:
     """One row for a series that was left out whole for one reason, else one for each image; one for a lost study."""
     found: list[dict[str, Any]] = []
     if nothing_left:
         codes = Counter(reason.code for reason in reasons.values())
         detail = ", ".join(f"{count} {code}" for code, count in codes.most_common())
-        found.append({**_named(rows[0], 1), "level": "study", "code": "no_suitable_series", "detail": detail})
+        code = "several_patients" if "several_patients" in codes else "no_suitable_series"
+        found.append({**_named(rows[0], 1), "level": "study", "code": code, "detail": detail})
         found[-1]["slices"] = len(rows)
     series: dict[str, list[int]] = {}
     for number, row in enumerate(rows):

@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from plainscan.cohort import rules
-from plainscan.ct.geometry import Stack, is_axial, plausible
+from plainscan.ct.geometry import Stack, is_axial, plausible, plausible_position
+from plainscan.ct.hounsfield import plausible_rescale
 
 Row = Mapping[str, Any]
 
@@ -20,15 +21,18 @@ CODES: Final = {
     "secondary_capture": "a secondary capture, not a CT image",
     "not_hounsfield": "color, inverted or 8-bit pixels",
     "missing_rescale": "rescale slope or intercept is missing, empty or zero",
+    "bad_rescale": "rescale slope or intercept is impossible",
     "truncated_pixels": "the file is shorter than its rows and columns say",
     "no_geometry": "image position or orientation is missing or impossible",
     "reformat": "not axial, or a rendering",
+    "several_patients": "the study names more than one patient; whose it is would be a guess",
+    "unnamed_patient": "no patient identifier, though other images of the study have one",
     "duplicate_instance": "the same instance is in the source twice",
     "perfusion": "perfusion or bolus tracking",
     "contrast": "contrast medium, by tag or by words",
     "bone_kernel": "a bone or lung kernel",
     "not_head": "another body part",
-    "too_few_slices": "too few slices for a head",
+    "too_few_slices": "fewer slices than `minimum_slices`, unless most of a longer series is missing (`few_slices`)",
     "inconsistent_geometry": "another matrix or pixel spacing than the rest of its volume",
     "duplicate_position": "another slice lies at the same place",
     "other_volume": "another volume of the chosen series was preferred",
@@ -41,6 +45,14 @@ NATIVE: Final = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.
 HEAD_FIELD_MM: Final = (160.0, 320.0)  # reconstructed field of view of a head protocol
 HEAD_EXTENT_MM: Final = 300.0
 FEWEST: Final = 3
+
+SERIES_FLAGS: Final = {
+    "head_assumed": "no text says head; the kernel or the field of view does",
+    "few_slices": (
+        "fewer slices than `minimum_slices`, kept because most of the series is missing from the source: at least "
+        f"{FEWEST} slices that lie as far apart as `minimum_slices` slices of their thickness reach"
+    ),
+}
 
 
 class Reason(NamedTuple):
@@ -85,6 +97,8 @@ def _capture(row: Row, *, is_ct_class: bool) -> Reason:
 def _unreadable(row: Row) -> Reason | None:
     if row["rescale_intercept"] is None or not row["rescale_slope"]:
         return Reason("missing_rescale", f"slope {row['rescale_slope']}, intercept {row['rescale_intercept']}")
+    if not plausible_rescale(row["rescale_slope"], row["rescale_intercept"]):
+        return Reason("bad_rescale", f"slope {row['rescale_slope']:g}, intercept {row['rescale_intercept']:g}")
     promised = (row["rows"] or 0) * (row["columns"] or 0) * (row["bits_allocated"] or 16) // 8 * row["number_of_frames"]
     if row["transfer_syntax_uid"] in NATIVE and row["file_bytes"] < promised:
         return Reason("truncated_pixels", f"{row['file_bytes']} bytes, at least {promised} expected")
@@ -92,7 +106,8 @@ def _unreadable(row: Row) -> Reason | None:
 
 
 def _misplaced(row: Row) -> Reason | None:
-    if row["position_z_mm"] is None or not plausible(row["orientation"]):
+    position = [row[f"position_{axis}_mm"] for axis in "xyz"]
+    if not plausible_position(position) or not plausible(row["orientation"]):
         return Reason("no_geometry", "image position or orientation")
     if not is_axial(row["orientation"]):
         return Reason("reformat", "orientation is not axial")
@@ -114,7 +129,8 @@ def volume_reason(rows: Sequence[Row], place: Stack, minimum_slices: int) -> tup
     is_head, detail, flags = _body_part(row, place)
     if not is_head:
         return Reason("not_head", detail), ()
-    return _too_few(rows, place, minimum_slices), flags
+    reason, more = _too_few(rows, place, minimum_slices)
+    return reason, (*flags, *more)
 
 
 def _purpose(row: Row) -> Reason | None:
@@ -154,13 +170,14 @@ def _body_part(row: Row, place: Stack) -> tuple[bool, str, tuple[str, ...]]:
     return fits, f"nothing says head; field of view {field:.0f} mm, extent {place.extent_mm:.0f} mm", ("head_assumed",)
 
 
-def _too_few(rows: Sequence[Row], place: Stack, minimum_slices: int) -> Reason | None:
+def _too_few(rows: Sequence[Row], place: Stack, minimum_slices: int) -> tuple[Reason | None, tuple[str, ...]]:
     """Fewer slices than asked for, unless most of a longer series is missing: that is flagged, not refused."""
     count = len(rows)
     if count >= minimum_slices:
-        return None
+        return None, ()
     thickness = min((row["slice_thickness_mm"] or 0.0) for row in rows)
     planned = place.extent_mm / thickness + 1 if thickness else count
     if count >= FEWEST and planned >= minimum_slices:
-        return None
-    return Reason("too_few_slices", f"{count} slices over {place.extent_mm:.0f} mm, at least {minimum_slices} expected")
+        return None, ("few_slices",)
+    detail = f"{count} slices over {place.extent_mm:.0f} mm, at least {minimum_slices} expected"
+    return Reason("too_few_slices", detail), ()

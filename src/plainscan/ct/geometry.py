@@ -21,6 +21,9 @@ TILTED_DEG: Final = 1.0
 SAME_PLACE_MM: Final = 0.05
 UNEVEN: Final = 1.1  # largest over smallest spacing
 GAP: Final = 1.5  # times the usual spacing and the slice thickness
+FARTHEST_MM: Final = 100_000.0  # from the origin; no scanner is as long
+PIXEL_MM: Final = (0.05, 10.0)  # plausible pixel spacing
+THICKNESS_MM: Final = (0.05, 100.0)  # plausible slice thickness
 WIDE_GAP: Final = 3.0  # times the slice thickness: no head protocol leaves so much out
 
 FLAGS: Final = {
@@ -64,9 +67,20 @@ def plausible(orientation: Sequence[float] | None) -> bool:
     """
     if orientation is None or len(orientation) != 6 or not all(map(math.isfinite, orientation)):
         return False
+    if max(map(abs, orientation)) > 1.01:
+        return False
     row, column = np.array(orientation[:3]), np.array(orientation[3:])
     lengths = float(np.linalg.norm(row)), float(np.linalg.norm(column))
     return all(abs(length - 1) < 0.01 for length in lengths) and abs(float(row @ column)) < 0.01
+
+
+def plausible_position(position_mm: Sequence[float | None]) -> bool:
+    """Whether a position is known, finite and near the scanner.
+
+    >>> plausible_position([-120, -130, 42.5]), plausible_position([0, 0, 1e308]), plausible_position([0, 0, None])
+    (True, False, False)
+    """
+    return all(value is not None and abs(value) <= FARTHEST_MM for value in position_mm)
 
 
 def normal(orientation: Sequence[float]) -> Vector:

@@ -28,16 +28,25 @@ IMPOSSIBLE_HU: Final = (
 TISSUE_HU: Final = (-200, 3000)  # padding whose value could also be tissue is trusted only outside the field of view
 WRAP: Final = 4096  # 12 bits
 AIR_RANGE_HU: Final = (-1060, -900)
+SLOPES: Final = (0.01, 100.0)  # vendors write 1, rarely 0.0625 to 10
+INTERCEPTS_HU: Final = (-32768.0, 32767.0)
+BRAIN_HU: Final = 40
 PEAK_SHARE: Final = 0.05  # of the pixels in a peak: a head never fills its square, and metal never covers so much
 
 REMARKS: Final = {
     "wrap_repaired": "12-bit values had wrapped at 4096; air was found 4096 too high and brought back",
     "undeclared_padding": f"values below {IMPOSSIBLE_HU} HU without a padding tag were set to air",
     "padding_in_tissue_range": "the padding value could be tissue; it was masked only from the edge inwards",
-    "slope_not_1": "the rescale slope is not 1",
+    "slope_not_1": "the rescale slope is not 1; it was applied",
     "no_air": "no pixel is air or padding",
     "clipped": "values beyond 16 bits of HU were clipped",
     "lossy": "the pixels had been compressed with loss",
+}
+
+REFUSALS: Final = {
+    "bad_rescale": f"slope not from {SLOPES[0]:g} to {SLOPES[1]:g}, intercept beyond 16 bits, or none can be brain",
+    "bits_beyond_stored": "words have bits above Bits Stored that are neither sign nor padding",
+    "wrong_intercept": "the picture shows that the intercept is about 1024 HU wrong",
 }
 
 Ints: TypeAlias = NDArray[np.signedinteger[Any]]
@@ -146,15 +155,36 @@ def _to_int16(hu: NDArray[Any], flags: list[str]) -> NDArray[np.int16]:
     return result
 
 
+def plausible_rescale(slope: float, intercept: float) -> bool:
+    """Whether slope and intercept are such as a CT may have.
+
+    >>> plausible_rescale(1, -1024), plausible_rescale(-1, 0), plausible_rescale(1e300, 0)
+    (True, False, False)
+    """
+    return SLOPES[0] <= slope <= SLOPES[1] and INTERCEPTS_HU[0] <= intercept <= INTERCEPTS_HU[1]
+
+
 def _check_rescale(storage: Storage) -> None:
-    if not np.isfinite([storage.slope, storage.intercept]).all() or storage.slope <= 0:
-        raise DicomError(
+    if not plausible_rescale(storage.slope, storage.intercept):
+        raise _bad_rescale(
             f"slope {storage.slope:g}, intercept {storage.intercept:g}",
-            where="(0028,1053) Rescale Slope",
-            expected="a finite slope above 0",
-            remedy="The slice is refused: its values cannot be turned into HU.",
-            code="bad_rescale",
+            f"a slope from {SLOPES[0]:g} to {SLOPES[1]:g}, an intercept of 16 bits",
         )
+    lowest = -(1 << (storage.bits_stored - 1)) if storage.signed else 0
+    highest = lowest + (1 << storage.bits_stored) - 1
+    low, high = (value * storage.slope + storage.intercept for value in (lowest, highest))
+    if not low <= BRAIN_HU <= high:
+        raise _bad_rescale(f"a range of {low:g} to {high:g} HU", f"one that holds brain, {BRAIN_HU} HU")
+
+
+def _bad_rescale(found: str, expected: str) -> DicomError:
+    return DicomError(
+        found,
+        where="(0028,1053) Rescale Slope",
+        expected=expected,
+        remedy="The slice is refused: its values cannot be turned into HU.",
+        code="bad_rescale",
+    )
 
 
 def _padded(raw: NDArray[np.integer[Any]], stored: Ints, storage: Storage, flags: list[str]) -> Mask:

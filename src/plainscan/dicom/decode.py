@@ -38,6 +38,13 @@ GDCM: Final = {
 }
 LOSSY: Final = ("1.2.840.10008.1.2.4.81", "1.2.840.10008.1.2.4.91")
 
+REFUSALS: Final = {
+    "transfer_syntax": "compressed in a way that cannot be read, such as JPEG baseline or video",
+    "needs_gdcm": 'compressed, and python-gdcm is not installed: `pip install "plainscan[compressed]"`',
+    "undecodable": "the compressed pixels do not decode to Rows x Columns of Bits Allocated",
+    "truncated_pixels": "the file is shorter than its rows and columns say",
+}
+
 Words = NDArray[np.integer[Any]]
 
 

@@ -1,12 +1,14 @@
 """Where DICOM bytes come from: a file, a folder of files, or a ZIP read in place.
 
 Nothing is ever extracted to disk, so a member's name cannot reach outside (zip-slip), and a member or an
-archive that inflates beyond all reason is refused before a byte of it is inflated.
+archive that inflates beyond all reason is refused before a byte of it is inflated. Links to files are followed,
+links to folders are not: they may lead in circles, or to what is scanned anyway.
 """
 
 from __future__ import annotations
 
 import os
+import stat
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,13 +16,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final, cast
 
+from plainscan.dicom.names import MEMBER, member_name, path_of, text_of
 from plainscan.errors import DicomError, SourceError
 
-MEMBER: Final = "::"  # between an archive and its member
+ZIP_START: Final = b"PK\x03\x04"
 MEMBER_BYTES: Final = 2 << 30
-ARCHIVE_BYTES: Final = 1 << 30  # archives below this are read whatever their ratio
+ARCHIVE_BYTES: Final = 64 << 20  # archives and members below this are read whatever their ratio
 ARCHIVE_RATIO: Final = 200  # inflated over stored; real CT stays below 20
 MEMBERS: Final = 2_000_000
+UTF8_NAME: Final = 0x800  # bit 11 of a member's flags
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +32,7 @@ class Entry:
     """One file or ZIP member to look at.
 
     Args:
-        path: Relative to the source; ``archive.zip::member`` inside an archive.
+        path: Relative to the source, as ``names.text_of`` writes it; ``archive.zip::member`` inside an archive.
         size: Bytes, inflated.
         where: The file, or the archive that holds it.
         archive: The open archive, while its members are walked.
@@ -89,33 +93,55 @@ def walk(source: Path) -> Iterator[Entry | Refused]:
         SourceError: There is no such file or folder.
     """
     root, only = split_source(source)
-    for file in [only] if only else _files(root):
-        path = file.relative_to(root).as_posix()
-        try:
-            size = file.stat().st_size
-        except OSError as error:
-            yield Refused(path, 0, "unreadable", error.strerror or "cannot be opened")
-            continue
-        if _is_zip(file):
-            yield from _members(file, path, size)
-        else:
-            yield Entry(path, size, file)
+    for file, why in [(only, "")] if only else _files(root):
+        yield from _look(file, text_of(file.relative_to(root).as_posix()), why)
 
 
-def _files(root: Path) -> Iterator[Path]:
-    for folder, folders, names in os.walk(root):
+def count_files(source: Path) -> int:
+    """How many files and rejects ``walk`` meets in a folder, archives unopened."""
+    return sum(1 for _ in _files(source))
+
+
+def _files(root: Path) -> Iterator[tuple[Path, str]]:
+    """Everything that is no folder to go down into, in a fixed order; for a folder, the code why not."""
+    shut: list[OSError] = []
+    for folder, folders, names in os.walk(root, onerror=shut.append):
         folders.sort()
-        for name in sorted(names):
-            file = Path(folder, name)
-            if file.is_file() or file.is_symlink():
-                yield file
+        # What could not be listed shows when the walk comes to it, after its name was seen here.
+        yield from ((Path(error.filename), "unreadable_folder") for error in shut)
+        shut.clear()
+        yield from ((Path(folder, name), "link_to_folder") for name in folders if Path(folder, name).is_symlink())
+        yield from ((Path(folder, name), "") for name in sorted(names))
+    yield from ((Path(error.filename), "unreadable_folder") for error in shut)
+
+
+_NO_FILE: Final = {
+    "unreadable_folder": "the system does not let it be listed",
+    "link_to_folder": "not followed; scan its target by itself",
+    "not_a_file": "a pipe, socket or device",
+}
+
+
+def _look(file: Path, path: str, why: str) -> Iterator[Entry | Refused]:
+    try:
+        status = file.stat()
+    except OSError as error:
+        yield Refused(path, 0, why or "unreadable", error.strerror or "cannot be opened")
+        return
+    why = why or ("" if stat.S_ISREG(status.st_mode) else "not_a_file")
+    if why:
+        yield Refused(path, 0, why, _NO_FILE[why])
+    elif _is_zip(file):
+        yield from _members(file, path, status.st_size)
+    else:
+        yield Entry(path, status.st_size, file)
 
 
 def _is_zip(file: Path) -> bool:
     """By content: a DICOM file that hides an archive behind its pixels stays a DICOM file."""
     try:
         with file.open("rb") as stream:
-            return stream.read(4) == b"PK\x03\x04"
+            return stream.read(4) == ZIP_START
     except OSError:
         return False
 
@@ -127,25 +153,51 @@ def _members(file: Path, path: str, size: int) -> Iterator[Entry | Refused]:
         yield Refused(path, size, "bad_zip", "starts like a ZIP but its directory cannot be read")
         return
     with archive:
-        members = [member for member in archive.infolist() if not member.is_dir()]
+        members = _infos(archive)
         total = sum(member.file_size for member in members)
         if len(members) > MEMBERS or (total > ARCHIVE_BYTES and total > ARCHIVE_RATIO * size):
             yield Refused(path, size, "zip_bomb", f"{len(members)} members would inflate to {total} bytes")
             return
+        seen: set[str] = set()
         for member in members:
-            yield _member(archive, member, file, path)
+            found = _member(archive, member, file, path)
+            if found.path in seen:
+                found = Refused(found.path, found.size, "duplicate_member", "another member has that name")
+            seen.add(found.path)
+            yield found
+
+
+def _infos(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
+    return [member for member in archive.infolist() if not member.filename.endswith("/")]
+
+
+def _name(member: zipfile.ZipInfo) -> str:
+    return member_name(member.filename, is_utf8=bool(member.flag_bits & UTF8_NAME))
 
 
 def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, file: Path, path: str) -> Entry | Refused:
-    name = f"{path}{MEMBER}{member.filename}"
-    if member.file_size > MEMBER_BYTES:
+    name = f"{path}{MEMBER}{_name(member)}"
+    swollen = member.file_size > ARCHIVE_BYTES and member.file_size > ARCHIVE_RATIO * member.compress_size
+    if swollen or member.file_size > MEMBER_BYTES:
         return Refused(name, member.file_size, "zip_bomb", f"inflates to {member.file_size} bytes")
     if member.flag_bits & 1:
         return Refused(name, member.file_size, "zip_encrypted", "the member needs a password")
     return Entry(name, member.file_size, file, archive, member)
 
 
-def locate(source: str, path: str, archives: dict[Path, zipfile.ZipFile]) -> Entry:
+class Archive:
+    """An open archive with its members by name; of two of one name, the first."""
+
+    def __init__(self, file: Path) -> None:
+        self.zip = zipfile.ZipFile(file)
+        self.members = {_name(member): member for member in reversed(_infos(self.zip))}
+
+    def close(self) -> None:
+        """Close the file."""
+        self.zip.close()
+
+
+def locate(source: str, path: str, archives: dict[Path, Archive]) -> Entry:
     """The entry behind a catalogue row.
 
     Args:
@@ -156,16 +208,16 @@ def locate(source: str, path: str, archives: dict[Path, zipfile.ZipFile]) -> Ent
     Raises:
         DicomError: It is gone or refused.
     """
-    file = Path(source, path)
+    outer, archived, inner = path.partition(MEMBER)
+    file = path_of(source) / path_of(outer)
     try:
-        if file.is_file():
+        if not archived:
             return Entry(path, file.stat().st_size, file)
-        outer, _, inner = path.partition(MEMBER)
-        file = Path(source, outer)
         if file not in archives:
-            archives[file] = zipfile.ZipFile(file)
-        found = _member(archives[file], archives[file].getinfo(inner), file, outer)
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+            archives[file] = Archive(file)
+        archive = archives[file]
+        found = _member(archive.zip, archive.members[inner], file, outer)
+    except (OSError, KeyError, ValueError, NotImplementedError, zipfile.BadZipFile) as error:
         raise DicomError(
             "cannot be opened",
             where=path,

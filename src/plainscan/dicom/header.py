@@ -14,16 +14,15 @@ import warnings
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, cast
 
-from pydicom.charset import convert_encodings, decode_bytes
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_partial
-from pydicom.valuerep import TEXT_VR_DELIMS
 
 from plainscan.dicom.elements import SYNTAX, Element, walk
-from plainscan.dicom.files import Entry
+from plainscan.dicom.files import ZIP_START, Entry
+from plainscan.dicom.text import decode_text
 from plainscan.errors import DicomError
 
 DEFLATED: Final = "1.2.840.10008.1.2.1.99"
@@ -31,12 +30,14 @@ MEDIA_CLASS: Final = 0x00020002
 DICOMDIR_CLASS: Final = "1.2.840.10008.1.3.10"
 HEAD_BYTES: Final = 65_536  # nearly all CT headers are shorter
 INFLATED_BYTES: Final = 512 << 20
+MOST_READS: Final = 1_000_000  # an enhanced CT of 4000 frames takes about half of them
+MOST_ELEMENTS: Final = 20_000  # at the top level; a CT header has some hundred
+MOST_COMMANDS: Final = 20_000  # elements of group 0, which no file should have; zeros look like them
 SHARED_GROUPS: Final = 0x52009229
 FRAME_GROUPS: Final = 0x52009230
 CHARACTER_SET: Final = 0x00080005
+FIRST_GROUPS: Final = (b"\x02\x00", b"\x08\x00", b"\x00\x08")  # 0002 or 0008 in either byte order
 PIXELS: Final = (0x7FE00008, 0x7FE00009, 0x7FE00010)
-
-ONE_BYTE: Final = ("", "ISO_IR 6", "ISO_IR 100", "ISO 2022 IR 6", "ISO 2022 IR 100")  # any bytes pass as these
 
 Value = str | int | float | list[float] | None
 Elements = dict[int, Element]
@@ -140,8 +141,12 @@ def read_header(entry: Entry) -> Header:
 
 def _read(stream: BinaryIO, size: int) -> Header:
     head = stream.read(HEAD_BYTES)
+    if head.startswith(ZIP_START):
+        raise DicomError("a ZIP inside a ZIP; unpack the outer one", code="nested_zip")
     if not looks_like_dicom(head):
         raise DicomError("not DICOM", code="not_dicom")
+    if head[128:132] == b"DICM" and len(head) > 134 and head[132:134] not in FIRST_GROUPS:
+        raise DicomError("no element after the prefix DICM", code="unreadable")
     if DEFLATED.encode() in head[:1024]:
         return parse(io.BytesIO(inflate(head + stream.read(), HEAD_BYTES * 16)), size, DEFLATED)
     walked = walk(head, _WANTED, _ODD)
@@ -163,7 +168,7 @@ def looks_like_dicom(head: bytes) -> bool:
     """
     if head[128:132] == b"DICM":
         return True
-    return head[:2] in (b"\x02\x00", b"\x08\x00", b"\x00\x08") and len(head) > 132
+    return head[:2] in FIRST_GROUPS and len(head) > 132
 
 
 def inflate(data: bytes, limit: int) -> bytes:
@@ -179,6 +184,30 @@ def inflate(data: bytes, limit: int) -> bytes:
         raise DicomError("deflated data set does not inflate", code="unreadable") from error
 
 
+class Bounded:
+    """A stream that is given up when reading it elementwise would never end.
+
+    Millions of zeros, or of empty elements, fit into a ZIP of some kilobytes and would each be parsed.
+    """
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream, self._reads, self._commands = stream, 0, 0
+        self.seek, self.tell = stream.seek, stream.tell
+
+    def read(self, size: int = -1) -> bytes:
+        """Read on.
+
+        Raises:
+            DicomError: It has been too often.
+        """
+        data = self._stream.read(size)
+        self._reads += 1
+        self._commands += size == 8 and data.startswith(b"\0\0")
+        if self._reads > MOST_READS or self._commands > MOST_COMMANDS:
+            raise DicomError("elements without an end", code="unreadable")
+        return data
+
+
 def parse(stream: BinaryIO, size: int, transfer_syntax: str = "") -> Header:
     """Parse up to the pixels.
 
@@ -188,15 +217,20 @@ def parse(stream: BinaryIO, size: int, transfer_syntax: str = "") -> Header:
         transfer_syntax: Given when the stream has no meta header of its own.
     """
     reached = [0, 0]
+    seen = 0
 
     def at_pixels(tag: int, _vr: str | None, length: int) -> bool:
+        nonlocal seen
+        seen += 1
+        if seen > MOST_ELEMENTS:
+            raise DicomError("elements without an end", code="unreadable")
         if tag in PIXELS:
             reached[:] = tag, length
         return tag >= PIXELS[0]
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        ds = read_partial(stream, at_pixels, force=True, specific_tags=WANTED)
+        ds = read_partial(cast("BinaryIO", Bounded(stream)), at_pixels, force=True, specific_tags=WANTED)
         syntax = transfer_syntax or str(ds.file_meta.get("TransferSyntaxUID", "") or "")
         media_class = str(ds.file_meta.get("MediaStorageSOPClassUID", "") or "")
     raw = {int(tag): item for tag, item in ds.items() if isinstance(item, RawDataElement)}
@@ -276,45 +310,3 @@ _READ: Final[dict[str, Callable[[bytes], Any]]] = {"float": _float, "floats": _f
 def _character_sets(elements: Elements) -> list[str]:
     element = elements.get(CHARACTER_SET)
     return [part.strip(" \0") for part in element.value.decode("latin-1").split("\\")] if element else []
-
-
-def decode_text(value: bytes, character_sets: list[str]) -> str:
-    """Text as its character set says, or as its bytes show where that cannot be.
-
-    Chinese scanners often write GBK or UTF-8 under ISO_IR 100 or with no character set at all.
-
-    >>> decode_text("头颅平扫".encode("gbk"), ["ISO_IR 100"]), decode_text("Schädel".encode("latin-1"), ["ISO_IR 100"])
-    ('头颅平扫', 'Schädel')
-    """
-    if value.isascii() and b"\x1b" not in value:
-        return value.decode("ascii").strip(" \0")
-    declared = [name for name in character_sets if name not in ONE_BYTE]
-    if any(name.endswith("58") for name in declared):
-        value, declared = _ESCAPE.sub(b"", value), []  # ISO 2022 IR 58 is GB 2312 after an escape
-    if declared:
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                text = decode_bytes(value, convert_encodings(character_sets), TEXT_VR_DELIMS)
-            if "\ufffd" not in text:
-                return text.strip(" \0")
-        except (LookupError, ValueError):
-            pass
-    utf8 = _decoded(value, "utf-8")
-    if utf8 is not None and (_CHINESE.search(utf8) or not _RARE.search(utf8)):
-        return utf8
-    guesses = (_decoded(value, "gb2312"), utf8, _decoded(value, "gb18030" if declared else "latin-1"))
-    return next((text for text in guesses if text is not None), value.decode("latin-1").strip(" \0"))
-
-
-def _decoded(value: bytes, encoding: str) -> str | None:
-    try:
-        return value.decode(encoding).strip(" \0")
-    except UnicodeDecodeError:
-        return None
-
-
-_ESCAPE: Final = re.compile(rb"\x1b[\x20-\x2f]+[\x30-\x7e]")
-_CHINESE: Final = re.compile("[\u3000-\u9fff]")
-# Pairs of GB 2312 bytes are often valid UTF-8 too: 头颅平扫 would become such signs.
-_RARE: Final = re.compile("[\u0080-\u00bf\u0180-\u07ff]")

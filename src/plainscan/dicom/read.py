@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import warnings
-import zipfile
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
@@ -14,10 +13,13 @@ from typing import Final, NamedTuple, Self
 
 import pydicom
 from pydicom.dataset import Dataset
+from pydicom.filereader import read_partial
 
+from plainscan.ct import hounsfield
 from plainscan.ct.hounsfield import Slice, Storage, to_hu
+from plainscan.dicom import decode
 from plainscan.dicom.decode import LOSSY, decode_frame
-from plainscan.dicom.files import Entry, locate
+from plainscan.dicom.files import Archive, Entry, locate
 from plainscan.dicom.frames import frame_values
 from plainscan.dicom.header import DEFLATED, INFLATED_BYTES, Header, Value, inflate, read_header
 from plainscan.errors import DicomError, SourceError
@@ -28,6 +30,26 @@ MOST_PIXELS: Final = 8192 * 8192
 MOST_FRAMES_PIXELS: Final = 1 << 31
 PIXEL_DATA: Final = 0x7FE00010
 PIXEL_TAGS: Final = [PIXEL_DATA, 0x7FE00001, 0x7FE00002, 0x00280008]  # with the extended offset table
+# Why a slice of the cohort is refused when its pixels are read.
+REFUSALS: Final = {
+    "unreadable": "gone, or cannot be parsed; it was changed since it was scanned",
+    "truncated_header": "ends before the pixels",
+    "no_frame": "has fewer frames than when it was scanned",
+    "not_ct": "modality is not CT",
+    "secondary_capture": "a secondary capture, not a CT image",
+    "photometric": "not one gray channel whose highest value is white",
+    "bits_allocated": "Bits Allocated is neither 16 nor 32",
+    "bits_stored": "Bits Stored is not from 9 to Bits Allocated",
+    "high_bit": "High Bit is not Bits Stored - 1",
+    "pixel_representation": "Pixel Representation is neither 0 nor 1",
+    "bad_size": "no rows or columns, or absurdly many",
+    "pixels": "floating point pixels",
+    "too_large": "an absurd number of pixels",
+    "missing_rescale": "rescale slope or intercept is missing or empty",
+    "rescale_type": "Rescale Type says that the values are no HU",
+    **decode.REFUSALS,
+    **hounsfield.REFUSALS,
+}
 CT_CLASSES: Final = (
     "1.2.840.10008.5.1.4.1.1.2",  # CT Image Storage
     "1.2.840.10008.5.1.4.1.1.2.1",  # Enhanced CT Image Storage
@@ -97,7 +119,7 @@ class Reader:
     """Reads slices; keeps archives and the last multi-frame files open until it is closed."""
 
     def __init__(self) -> None:
-        self._archives: dict[Path, zipfile.ZipFile] = {}
+        self._archives: dict[Path, Archive] = {}
         self._opened: OrderedDict[tuple[str, str], Opened] = OrderedDict()
 
     def __enter__(self) -> Self:
@@ -150,13 +172,25 @@ def open_entry(entry: Entry) -> Opened:
             if header.transfer_syntax == DEFLATED:
                 # No meta header is left: pydicom sees from the first element that it is explicit little endian.
                 data = inflate(data, INFLATED_BYTES)
-            ds = pydicom.dcmread(io.BytesIO(data), force=True, specific_tags=PIXEL_TAGS)
+            ds = read_partial(io.BytesIO(data), _behind_pixels(), force=True, specific_tags=PIXEL_TAGS)
             _set_layout(ds, header)
     except DicomError:
         raise
     except Exception as error:  # parsers of hostile bytes fail in many ways; the text may hold values
         raise DicomError(f"cannot be read ({type(error).__name__})", code="unreadable") from error
     return Opened(frames, ds, header.transfer_syntax)
+
+
+def _behind_pixels() -> Callable[[int, str | None, int], bool]:
+    """Whether an element comes after the pixels: nothing there is wanted, and files may end in many zeros."""
+    found = False
+
+    def stop(tag: int, _vr: str | None, _length: int) -> bool:
+        nonlocal found
+        behind, found = found, found or tag == PIXEL_DATA
+        return behind
+
+    return stop
 
 
 def _set_layout(ds: Dataset, header: Header) -> None:

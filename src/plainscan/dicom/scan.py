@@ -17,6 +17,7 @@ import polars as pl
 from plainscan.dicom.files import Entry, Refused, split_source, walk
 from plainscan.dicom.frames import frame_values
 from plainscan.dicom.header import DICOMDIR_CLASS, Header, Value, read_header
+from plainscan.dicom.names import text_of
 from plainscan.errors import DicomError
 from plainscan.tables import CATALOGUE, REJECTS, Table, check, empty
 
@@ -33,9 +34,14 @@ REJECT_CODES: Final = {
     "bad_uid": "a UID that is not one",
     "too_many_frames": "an absurd number of frames",
     "unreadable": "cannot be opened or parsed",
+    "unreadable_folder": "a folder that may not be listed; nothing in it was looked at",
+    "link_to_folder": "a link to a folder, which is not followed",
+    "not_a_file": "a pipe, socket or device",
     "bad_zip": "a ZIP without a readable directory",
-    "zip_bomb": "a ZIP that would inflate beyond all reason",
+    "zip_bomb": "a ZIP, or a member of one, that would inflate beyond all reason",
     "zip_encrypted": "a ZIP member that needs a password",
+    "duplicate_member": "a ZIP member whose name an earlier member has",
+    "nested_zip": "a ZIP in a ZIP, which is not opened",
 }
 
 _UIDS: Final = {
@@ -72,7 +78,7 @@ def scan(source: Path) -> Iterator[Scanned]:
     """
     root, _ = split_source(source)
     for entry in walk(source):
-        yield scan_entry(entry, str(root))
+        yield scan_entry(entry, text_of(str(root)))
 
 
 def scan_entry(entry: Entry | Refused, root: str) -> Scanned:

@@ -12,6 +12,7 @@ from plainscan.cohort import flow as diagram
 from plainscan.cohort.select import select
 from plainscan.config import SelectSettings
 from plainscan.dicom.scan import REJECT_CODES
+from plainscan.errors import SourceError
 from plainscan.stages.record import Counts, recorded, say
 from plainscan.tables import CATALOGUE, COHORT, EXCLUSIONS, REJECTS, read, whole_file, write
 
@@ -21,7 +22,12 @@ MOST_LINES: Final = 10
 
 
 def run(folder: Path, settings: SelectSettings) -> Counts:
-    """Write ``cohort.parquet``, ``exclusions.parquet``, ``flow.svg`` and ``flow.json``."""
+    """Write ``cohort.parquet``, ``exclusions.parquet``, ``flow.svg`` and ``flow.json``.
+
+    Raises:
+        SourceError: The catalogue is empty.
+        TableError: There is no catalogue.
+    """
     tables = [COHORT.path(folder), EXCLUSIONS.path(folder)]
     return recorded(
         "select",
@@ -35,6 +41,14 @@ def run(folder: Path, settings: SelectSettings) -> Counts:
 
 def _work(folder: Path, settings: SelectSettings) -> Counts:
     catalogue = read(folder, CATALOGUE)
+    if catalogue.is_empty():
+        raise SourceError(
+            "no image in it",
+            where=CATALOGUE.path(folder).name,
+            expected="at least one image to select from",
+            remedy=f"Read in {REJECTS.path(folder).name} why scan catalogued none, and scan a source that holds CT.",
+            code="no_images",
+        )
     rejects = read(folder, REJECTS) if REJECTS.path(folder).is_file() else None
     cohort, exclusions = select(catalogue, settings)
     write(cohort, folder, COHORT)
@@ -45,6 +59,7 @@ def _work(folder: Path, settings: SelectSettings) -> Counts:
     with whole_file(folder / FLOW_DATA) as partial:
         partial.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     _say_series(catalogue, cohort)
+    _say_few(cohort, settings.minimum_slices)
     _say_exclusions(exclusions)
     lost = exclusions.filter(pl.col("level") == "study").height
     return {
@@ -71,7 +86,18 @@ def _say_series(catalogue: pl.DataFrame, cohort: pl.DataFrame) -> None:
         say(f"select: series {number}: {group.height} slices, tilt {row['tilt_deg']:+.1f} deg, {between}{flags}")
 
 
+def _say_few(cohort: pl.DataFrame, minimum_slices: int) -> None:
+    count = cohort.filter(pl.col("flags").list.contains("few_slices"))["series_uid"].n_unique()
+    if count:
+        say(f"select: {count} series kept with fewer than {minimum_slices} slices: most are missing (few_slices)")
+
+
 def _say_exclusions(exclusions: pl.DataFrame) -> None:
+    mixed = exclusions.filter(pl.col("level") == "study", pl.col("code") == "several_patients").height
+    if mixed:
+        say(
+            f"select: {mixed} {'study' if mixed == 1 else 'studies'} left out whole, since the images name more than one patient: several_patients"
+        )
     images = exclusions.filter(pl.col("level") != "study")
     counted = images.group_by("code").agg(pl.col("slices").sum(), pl.col("series_uid").n_unique())
     for code, slices, series in counted.sort("slices", "code", descending=[True, False]).iter_rows():
