@@ -17,6 +17,8 @@ from plainscan.cli import STAGES
 from plainscan.cohort.select import FLAGS
 from plainscan.cohort.series import CODES
 from plainscan.config import Experiment, Section
+from plainscan.ct import geometry, hounsfield
+from plainscan.dicom.read import REFUSALS
 from plainscan.dicom.scan import REJECT_CODES
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -69,7 +71,16 @@ def exclusion_page() -> str:
     parts = {
         "Rejected by scan": ("`rejects.parquet`: files that are no image that can be read.", REJECT_CODES),
         "Left out by select": ("`exclusions.parquet`: tried in this order; the first that holds is given.", CODES),
-        "Flags": ("`cohort.parquet`, column `flags`: remarks on slices that are in.", FLAGS),
+        "Flags of a series": (
+            "`cohort.parquet`, column `flags`: remarks on series that are in.",
+            {**geometry.FLAGS, **FLAGS},
+        ),
+        "Refused on reading": (
+            "Slices of the cohort whose pixels cannot be trusted, found only when they are read: `prepare` counts them "
+            "and `predict` gives the code as `not_scored`.",
+            REFUSALS,
+        ),
+        "Remarks on pixels": ("What was noticed or repaired in slices that were read.", hounsfield.REMARKS),
     }
     for title, (text, codes) in parts.items():
         lines += [f"\n## {title}\n", f"{text}\n", "| code | meaning |", "|---|---|"]

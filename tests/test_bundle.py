@@ -1,4 +1,10 @@
+import errno
+import json
+import math
+import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -75,6 +81,13 @@ def test_a_card_of_another_kind_is_refused(folder: Path, before: str, after: str
         read_card(folder)
 
 
+def test_a_bundle_made_for_other_preparation_rules_is_refused(folder: Path, tmp_path: Path) -> None:
+    other = read_card(folder).model_copy(update={"preparation": "head-square-0"})
+    write_bundle(tmp_path / "other", MODEL, other)
+    with pytest.raises(BundleError, match="preparation head-square-0; expected head-square-"):
+        read_card(tmp_path / "other")
+
+
 def test_a_write_that_dies_before_the_card_leaves_no_bundle(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     known = read_card(folder)
 
@@ -91,3 +104,81 @@ def test_a_write_that_dies_before_the_card_leaves_no_bundle(folder: Path, monkey
 def test_a_copy_is_a_bundle(folder: Path, tmp_path: Path) -> None:
     bundle.copy_bundle(folder, tmp_path / "copy")
     assert read_card(tmp_path / "copy") == read_card(folder)
+
+
+def edited(folder: Path, change: Callable[[dict[str, Any]], None], *, seal: bool = True) -> Path:
+    """The card with a change; `seal`: as one would write it who knows how it is sealed."""
+    path = folder / "card.json"
+    fields = json.loads(path.read_text(encoding="utf-8"))
+    change(fields)
+    if seal:
+        fields.pop("card_sha256")
+        fields["card_sha256"] = bundle._seal(fields)
+    path.write_text(json.dumps(fields), encoding="utf-8")
+    return folder
+
+
+def calibration(**values: float) -> Callable[[dict[str, Any]], None]:
+    return lambda fields: fields["calibration"][0].update(values)
+
+
+def point(**values: float) -> Callable[[dict[str, Any]], None]:
+    return lambda fields: fields["operating_points"][0].update(values)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (calibration(slope=math.nan), "calibration.0.slope"),
+        (calibration(slope=-3.0), "calibration.0.slope"),
+        (calibration(slope=0.0), "calibration.0.slope"),
+        (calibration(intercept=math.inf), "calibration.0.intercept"),
+        (point(threshold=1.5), "operating_points.0.threshold"),
+        (point(threshold=math.nan), "operating_points.0.threshold"),
+        (point(sensitivity=-0.1), "operating_points.0.sensitivity"),
+        (point(specificity=7), "operating_points.0.specificity"),
+        (lambda fields: fields.update(windows=[[40, math.nan]]), "windows.0.1"),
+        (lambda fields: fields["calibration"].reverse(), "calibration is not one per finding"),
+        (lambda fields: fields.update(extra=1), "extra: no such key"),
+    ],
+)
+def test_a_card_whose_numbers_cannot_be_is_refused_and_the_field_named(
+    folder: Path, change: Callable[[dict[str, Any]], None], named: str
+) -> None:
+    with pytest.raises(BundleError, match=re.escape(named)) as caught:
+        read_card(edited(folder, change))
+    assert str(folder / "card.json") in str(caught.value)
+
+
+def test_an_edited_threshold_is_noticed(folder: Path) -> None:
+    with pytest.raises(BundleError, match="the card was edited"):
+        read_card(edited(folder, point(threshold=0.9), seal=False))
+
+
+def test_a_card_without_its_hash_is_refused(folder: Path) -> None:
+    with pytest.raises(BundleError, match="has no card_sha256"):
+        read_card(edited(folder, lambda fields: fields.pop("card_sha256"), seal=False))
+
+
+def test_a_card_that_was_only_laid_out_anew_is_accepted(folder: Path) -> None:
+    known = read_card(folder)
+    path = folder / "card.json"
+    path.write_text(json.dumps(dict(reversed(json.loads(path.read_text(encoding="utf-8")).items())), indent=7))
+    assert read_card(folder) == known
+
+
+def test_a_card_out_of_range_is_not_written(folder: Path) -> None:
+    known = read_card(folder)
+    wrong = known.model_copy(update={"calibration": (Calibration.model_construct(finding="any_finding", slope=-1.0),)})
+    with pytest.raises(BundleError, match="slope"):
+        write_bundle(folder, MODEL, wrong)
+    assert read_card(folder) == known
+
+
+def test_a_file_that_may_not_be_read_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path, **_: object) -> str:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_text", refuse)
+    with pytest.raises(BundleError, match=r"card\.json: Permission denied"):
+        read_card(folder)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from plainscan import cli
-from plainscan.errors import InternalError
+from plainscan.errors import ConfigError, InternalError
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -58,4 +58,49 @@ def test_the_exit_code_says_whose_mistake_it_is(
 
 def test_the_run_folder_may_be_given_as_argument_option_or_table(tmp_path: Path) -> None:
     assert cli._run_folder(tmp_path, None) == cli._run_folder(None, tmp_path) == tmp_path
-    assert cli._run_folder(tmp_path / "catalogue.parquet", tmp_path / "catalogue.parquet") == tmp_path
+    table = tmp_path / "catalogue.parquet"
+    for given in (table, tmp_path / "res.parquet"):
+        with pytest.raises(ConfigError, match="expected a run folder"):
+            cli._run_folder(given, None)
+    table.touch()
+    assert cli._run_folder(table, table) == cli._run_folder(table, None) == tmp_path
+    with pytest.raises(ConfigError, match=r"catalogue\.parquet: a table where a folder is needed"):
+        cli._run_folder(None, table)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [(["scan", "", "--out", "x"], "an empty argument"), (["scan", "a", "--out", ""], "--out: an empty argument"),
+     (["scan", "a", "--out="], "--out: an empty argument")],
+)  # fmt: skip
+def test_an_empty_path_is_not_the_current_folder(
+    arguments: list[str],
+    named: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as caught:
+        cli.main(arguments)
+    assert caught.value.code == 2
+    assert named in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_scan_into_its_own_source_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.dcm").touch()
+    done = run("scan", str(tmp_path), "--out", str(tmp_path / "out"))
+    assert done.returncode == 2
+    assert "the results would lie inside the source" in done.stderr
+    assert [p.name for p in tmp_path.iterdir()] == ["a.dcm"]
+
+
+def test_a_message_about_the_disk_names_path_and_remedy(capsys: pytest.CaptureFixture[str]) -> None:
+    def fail() -> None:
+        raise PermissionError(13, "Permission denied", "/data/run/a.csv")
+
+    assert cli._guard(fail) == 2
+    said = capsys.readouterr().err
+    assert "/data/run/a.csv: Permission denied" in said
+    assert "Free some space" not in said

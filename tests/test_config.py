@@ -1,3 +1,4 @@
+import math
 from pathlib import Path
 
 import pytest
@@ -90,3 +91,41 @@ def test_every_setting_has_a_description() -> None:
         if not field.description
     ]
     assert not missing
+
+
+@pytest.mark.parametrize(
+    "window", [(math.nan, 80), (40, math.inf), (40, 1e30), (1e9, 80), (40, 1e-9), (40, 0), (-3000, 80)]
+)
+def test_a_window_that_no_scanner_has_is_refused(window: tuple[float, float]) -> None:
+    with pytest.raises(ConfigError, match="--window: "):
+        config.make_section(config.PredictSettings, source="a", model="m", window=window)
+    with pytest.raises(ConfigError, match="--window: "):
+        config.make_section(config.ImagesSettings, source="a", labels="l", window=window)
+
+
+def test_the_windows_in_use_are_accepted() -> None:
+    for window in ((40, 80), (80, 200), (600, 2800), (32, 8), (-600, 1500), (700, 4000)):
+        assert config.make_section(config.PredictSettings, source="a", model="m", window=window).window == window
+
+
+def test_more_threads_than_any_machine_has_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"--threads: .*256"):
+        config.make_section(config.PredictSettings, source="a", model="m", threads=99999)
+
+
+def test_a_message_names_the_option_that_was_given() -> None:
+    with pytest.raises(ConfigError, match=r"^--minimum-slices: Input should be") as caught:
+        config.make_section(config.SelectSettings, minimum_slices=0)
+    assert "SelectSettings" not in str(caught.value)
+
+
+def test_an_empty_path_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="out: an empty path"):
+        config.read_experiment(write(tmp_path, 'out = ""\n'))
+    with pytest.raises(ConfigError, match=r"scan\.source: an empty path"):
+        config.read_experiment(write(tmp_path, 'out = "o"\n[scan]\nsource = ""\n'))
+
+
+def test_a_number_that_is_none_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"train\.learning_rate"):
+        config.read_experiment(write(tmp_path, 'out = "o"\n[train]\nlearning_rate = inf\n'))

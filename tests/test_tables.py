@@ -1,4 +1,9 @@
+import contextlib
 import errno
+import hashlib
+import os
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
@@ -82,3 +87,57 @@ def test_a_really_full_device_is_a_storage_error(tmp_path: Path) -> None:
 def test_the_hash_is_sha256_of_the_bytes(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"abc")
     assert tables.file_hash(tmp_path / "a") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, which only Linux has")
+def test_a_table_that_does_not_fit_on_the_disk_is_a_storage_error_that_names_it(tmp_path: Path) -> None:
+    (tmp_path / ".labels.parquet.partial").symlink_to("/dev/full")
+    frame = tables.from_rows([label_row("a", any_finding=1)], tables.LABELS)
+    with pytest.raises(StorageError, match=r"labels\.parquet: No space left") as caught:
+        tables.write(frame, tmp_path, tables.LABELS)
+    assert str(tmp_path) in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_table_that_does_not_fit_on_a_small_disk_leaves_the_old_one(small_disk: Path) -> None:
+    frame = tables.from_rows([label_row("a", any_finding=1)], tables.LABELS)
+    tables.write(frame, small_disk, tables.LABELS)
+    with (small_disk / "filler").open("wb", buffering=0) as stream, contextlib.suppress(OSError):
+        while True:
+            stream.write(bytes(4096))
+    rows = [label_row(hashlib.sha256(bytes([i // 256, i % 256])).hexdigest()) for i in range(3000)]
+    with pytest.raises(StorageError, match=r"labels\.parquet: No space left"):
+        tables.write(tables.from_rows(rows, tables.LABELS), small_disk, tables.LABELS)
+    assert tables.read(small_disk, tables.LABELS).equals(frame)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 256 KiB, where one may be mounted."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode != 0:
+        pytest.skip("needs the right to mount a small disk")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [
+        (errno.EACCES, "permissions"),
+        (errno.EROFS, "another disk"),
+        (errno.ENOTDIR, "A file lies where a folder should be"),
+        (errno.ENOSPC, "Free some space"),
+    ],
+)
+def test_each_refusal_of_the_disk_has_its_own_remedy(tmp_path: Path, number: int, remedy: str) -> None:
+    with pytest.raises(StorageError, match=remedy) as caught, tables.whole_file(tmp_path / "x.json"):
+        raise OSError(number, os.strerror(number))
+    assert str(tmp_path / "x.json") in str(caught.value)
+
+
+def test_a_missing_table_names_its_folder(tmp_path: Path) -> None:
+    with pytest.raises(TableError, match=str(tmp_path / "nonexist" / "labels.parquet")):
+        tables.read(tmp_path / "nonexist", tables.LABELS)

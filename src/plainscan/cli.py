@@ -5,7 +5,6 @@ No logic here: parse, call, turn an error into a message and an exit code (2: yo
 
 from __future__ import annotations
 
-import errno
 import importlib
 import inspect
 import os
@@ -19,7 +18,7 @@ import typer
 
 import plainscan
 from plainscan import config
-from plainscan.errors import ConfigError, PlainscanError, StorageError
+from plainscan.errors import STORAGE, ConfigError, PlainscanError, printable, storage_error
 
 # Sub-command: its section, and which of its fields are positional; `RUN` stands for the run folder.
 STAGES: Final[dict[str, tuple[type[config.Section], tuple[str, ...]]]] = {
@@ -109,7 +108,26 @@ def _run_folder(run: Path | None, out: Path | None) -> Path:
             where="RUN",
             expected="the folder that holds the tables of the stages before",
         )
-    return folder.parent if folder.suffix == ".parquet" else folder
+    if folder.suffix != ".parquet":
+        return folder
+    if run is None or not _is_table(run):
+        raise ConfigError("a table where a folder is needed", where=str(folder), expected="a run folder")
+    return folder.parent
+
+
+def _is_table(path: Path) -> bool:
+    """Whether it is one of a run folder's tables: RUN may be given as any of them."""
+    from plainscan.tables import TABLES  # only here: `--help` need not load polars
+
+    return path.is_file() and path.stem in {table.name for table in TABLES}
+
+
+def _refuse_empty(arguments: list[str]) -> None:
+    """An empty path would silently mean the current folder: `--out "$RUN"` with RUN not set."""
+    for before, argument in zip(["", *arguments], arguments, strict=False):
+        if argument == "" or (argument.startswith("--") and argument.endswith("=")):
+            where = before if before.startswith("--") else argument.rstrip("=")
+            raise ConfigError("an empty argument", where=where, expected="a value", remedy="Is a variable not set?")
 
 
 for _stage, (_section, _positional) in STAGES.items():
@@ -145,7 +163,13 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit: 0 done, 2 yours to mend, 1 ours."""
     # NumPy's own threads would compete with ONNX Runtime's and torch's; our matrices are small.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    sys.exit(_guard(lambda: app(arguments, standalone_mode=True)))
+    given = sys.argv[1:] if arguments is None else arguments
+
+    def call() -> None:
+        _refuse_empty(given)
+        app(given, standalone_mode=True)
+
+    sys.exit(_guard(call))
 
 
 def _guard(call: Callable[[], object]) -> int:
@@ -156,16 +180,17 @@ def _guard(call: Callable[[], object]) -> int:
     except KeyboardInterrupt:
         return _fail("Stopped. Run the same command again to go on.", 130)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.ENOTDIR):
-            return _fail(f"Error: {error.strerror}. Free some space or choose another folder.", StorageError.exit_code)
-        return _ours()
+        if error.errno not in STORAGE:
+            return _ours()
+        refusal = storage_error(error)
+        return _fail(f"Error: {refusal}", refusal.exit_code)
     except Exception:  # the last line of defence: everything else is our mistake
         return _ours()
     return 0
 
 
 def _fail(message: str, code: int) -> int:
-    print(message, file=sys.stderr)
+    print(printable(message), file=sys.stderr)
     return code
 
 

@@ -8,6 +8,7 @@ is run.
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -22,16 +23,24 @@ def _parse_windows(value: object) -> object:
     return [part.split("/") for part in value.replace(",", " ").split()]
 
 
+def _parse_path(value: object) -> object:
+    if value == "":
+        raise ValueError("an empty path; name a file or folder")
+    return value
+
+
+FilePath = Annotated[Path, BeforeValidator(_parse_path)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[int, Field(ge=1)]
-WindowPair = tuple[float, Annotated[float, Field(gt=0)]]
+# CT numbers lie between -1024 and 3071, so no window in use reaches far beyond.
+WindowPair = tuple[Annotated[float, Field(ge=-2000, le=4000)], Annotated[float, Field(ge=1, le=10_000)]]
 Windows = Annotated[tuple[WindowPair, ...], BeforeValidator(_parse_windows), Field(min_length=1)]
 
 
 class Section(BaseModel):
-    """Base of all sections: immutable, no unknown key."""
+    """Base of all sections: immutable, no unknown key, no number that is none."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 SectionType = TypeVar("SectionType", bound=Section)
@@ -51,21 +60,24 @@ class PhantomSettings(Section):
 class ScanSettings(Section):
     """Read the headers of a folder, ZIP or file into the catalogue."""
 
-    source: Path = Field(description="Folder, ZIP or single file; anything may lie in it.")
+    source: FilePath = Field(description="Folder, ZIP or single file; anything may lie in it.")
 
 
 class SelectSettings(Section):
     """Choose one axial non-contrast soft-tissue head series a study."""
 
-    minimum_slices: Positive = Field(8, description="A series with fewer slices is left out.")
+    minimum_slices: Positive = Field(
+        8,
+        description="A series with fewer slices is left out, unless most of a longer one is missing (flag few_slices).",
+    )
 
 
 class LabelSettings(Section):
     """Turn reports and slice labels into the table of labels."""
 
-    reports: Path | None = Field(None, description="CSV with study_uid and report, or a folder of <study_uid>.txt.")
-    slices: Path | None = Field(None, description="CSV with instance_uid (or file) and one column per finding.")
-    truth: Path | None = Field(None, description="Run folder of the phantom stage: labels from its masks.")
+    reports: FilePath | None = Field(None, description="CSV with study_uid and report, or a folder of <study_uid>.txt.")
+    slices: FilePath | None = Field(None, description="CSV with instance_uid (or file) and one column per finding.")
+    truth: FilePath | None = Field(None, description="Run folder of the phantom stage: labels from its masks.")
 
 
 class SplitSettings(Section):
@@ -109,7 +121,7 @@ class TrainSettings(Section):
     warmup: Share = Field(0.05, description="Share of all steps.")
     precision: Literal["bf16", "fp32"] = Field("bf16", description="Of the forward pass.")
     augment: bool = Field(True, description="Augmentation that is physically possible for CT.")
-    init: Path | None = Field(None, description="Weight file in torchvision's format, or a bundle, to start from.")
+    init: FilePath | None = Field(None, description="Weight file in torchvision's format, or a bundle, to start from.")
     target_sensitivity: Share = Field(0.95, description="Operating point: best specificity with at least this on tune.")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where to train.")
     seed: int = Field(2020, description="Same seed, same weights on the same machine.")
@@ -127,18 +139,18 @@ class EvaluateSettings(Section):
 class PredictSettings(Section):
     """Score a source and draw its heat maps."""
 
-    source: Path = Field(description="DICOM folder, ZIP or file; or pictures, with --window.")
-    model: Path = Field(description="Bundle: the folder that holds model.onnx and card.json.")
+    source: FilePath = Field(description="DICOM folder, ZIP or file; or pictures, with --window.")
+    model: FilePath = Field(description="Bundle: the folder that holds model.onnx and card.json.")
     window: WindowPair | None = Field(None, description="Window burnt into the pictures, HU.")
     heatmaps: bool = Field(True, description="Write an overlay picture per slice.")
-    threads: Annotated[int, Field(ge=0)] = Field(0, description="Threads; 0 means one per core.")
+    threads: Annotated[int, Field(ge=0, le=256)] = Field(0, description="Threads; 0 means one per core.")
 
 
 class ImagesSettings(Section):
     """Read pictures with labels into the same tables."""
 
-    source: Path = Field(description="Folder of PNG or JPEG slices.")
-    labels: Path = Field(description="CSV with file, patient and one column per finding.")
+    source: FilePath = Field(description="Folder of PNG or JPEG slices.")
+    labels: FilePath = Field(description="CSV with file, patient and one column per finding.")
     window: WindowPair = Field(description="Window burnt into the pictures, HU.")
     first_slice: Literal["lowest", "highest"] = Field("lowest", description="Where the smallest slice number lies.")
 
@@ -150,7 +162,7 @@ class Experiment(Section):
     the results are compared.
     """
 
-    out: Path = Field(description="The run folder.")
+    out: FilePath = Field(description="The run folder.")
     units: tuple[Literal["patient", "image"], ...] = Field((), description="Split units to run side by side.")
     phantom: PhantomSettings | None = None
     images: ImagesSettings | None = None
@@ -173,7 +185,7 @@ class Experiment(Section):
 
 
 def make_section(section: type[SectionType], **values: object) -> SectionType:
-    """A section from values, with an error that names the key.
+    """A section from values, with an error that names the option of the command line.
 
     Raises:
         ConfigError: An unknown key or a value out of range.
@@ -181,7 +193,12 @@ def make_section(section: type[SectionType], **values: object) -> SectionType:
     try:
         return section.model_validate(values)
     except ValidationError as error:
-        raise ConfigError(_explain(error), where=section.__name__) from error
+        raise ConfigError(explain(error, lambda item: _option(section, item))) from error
+
+
+def _option(section: type[Section], item: Any) -> str:
+    name = str(item["loc"][0]) if item["loc"] else ""
+    return f"--{name.replace('_', '-')}" if name in section.model_fields else name
 
 
 def read_experiment(path: Path) -> Experiment:
@@ -198,15 +215,25 @@ def read_experiment(path: Path) -> Experiment:
         return Experiment.model_validate(values)
     except ValidationError as error:
         remedy = "docs/reference/config.md lists every key."
-        raise ConfigError(_explain(error), where=str(path), remedy=remedy) from error
+        raise ConfigError(explain(error), where=str(path), remedy=remedy) from error
 
 
 def _reason(error: Exception) -> str:
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
-def _explain(error: ValidationError) -> str:
-    return "; ".join(f"{'.'.join(map(str, item['loc']))}: {_say(item)}" for item in error.errors())
+def _key(item: Any) -> str:
+    return ".".join(map(str, item["loc"]))
+
+
+def explain(error: ValidationError, name: Callable[[Any], str] = _key) -> str:
+    """What is wrong with which key, in one line.
+
+    Args:
+        error: What pydantic found.
+        name: How one of its findings is called; by default the key with its sections.
+    """
+    return "; ".join(f"{name(item)}: {_say(item)}".removeprefix(": ") for item in error.errors())
 
 
 def _say(item: Any) -> str:

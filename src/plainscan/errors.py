@@ -24,6 +24,9 @@ name, identifier or report text; a path may appear only as the caller gave it.
 
 from __future__ import annotations
 
+import errno
+from typing import Final
+
 
 class PlainscanError(Exception):
     """Base of all errors raised on purpose; carries the process exit code."""
@@ -109,3 +112,44 @@ class MissingPartError(UserError):
 
 class StorageError(UserError):
     """The disk is full or the folder cannot be written."""
+
+
+# What the operating system says -> what was expected, and what to do.
+_FULL: Final = ("free space", "Nothing half-written was kept. Free some space and run again.")
+_REFUSED: Final = ("permission", "Check the permissions of this path, or choose another folder.")
+_IN_THE_WAY: Final = ("a folder", "A file lies where a folder should be; choose another name.")
+STORAGE: Final = {
+    errno.ENOSPC: _FULL,
+    errno.EDQUOT: _FULL,
+    errno.EACCES: _REFUSED,
+    errno.EPERM: _REFUSED,
+    errno.EROFS: ("a disk that can be written", "Choose a folder on another disk."),
+    errno.ENOTDIR: _IN_THE_WAY,
+    errno.EEXIST: _IN_THE_WAY,
+    errno.ENAMETOOLONG: ("a shorter name", "Choose a shorter name."),
+}
+
+
+def storage_error(error: OSError, where: object = "") -> StorageError:
+    """A refusal of the operating system as a message that names the path and the remedy.
+
+    Args:
+        error: What was raised.
+        where: The path, where the error itself does not name one.
+
+    >>> print(storage_error(OSError(errno.EROFS, "Read-only file system"), "run/a.csv"))
+    run/a.csv: Read-only file system; expected a disk that can be written. Choose a folder on another disk.
+    """
+    expected, remedy = STORAGE.get(error.errno or 0, ("a place that can be written", ""))
+    return StorageError(
+        error.strerror or "cannot be written", where=str(error.filename or where), expected=expected, remedy=remedy
+    )
+
+
+def printable(text: str) -> str:
+    r"""Text that UTF-8 can hold: a byte of a file name that is no UTF-8 is written out.
+
+    >>> printable("a\udcff.png")
+    'a\\udcff.png'
+    """
+    return text.encode("utf-8", "backslashreplace").decode()

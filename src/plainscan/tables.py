@@ -9,15 +9,16 @@ A slice is named everywhere by ``SLICE_KEY``. A missing label is null, never 0.
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import polars as pl
 
-from plainscan.errors import StorageError, TableError
+from plainscan.errors import STORAGE, TableError, storage_error
 from plainscan.findings import FINDING_KEYS
 
 Columns = dict[str, pl.DataType | type[pl.DataType]]
@@ -205,6 +206,10 @@ PREDICTIONS: Final = Table(
 )
 
 SPLITS: Final = ("train", "tune", "test")
+TABLES: Final = (
+    *(CATALOGUE, REJECTS, COHORT, EXCLUSIONS, REPORT_FINDINGS, LABELS),
+    *(MANIFEST, PREPARED, TRUTH, PREDICTIONS),
+)
 
 
 def check(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
@@ -248,7 +253,7 @@ def read(folder: Path, table: Table) -> pl.DataFrame:
     if not path.is_file():
         raise TableError(
             "no such table",
-            where=path.name,
+            where=str(path),
             expected=f"a run folder that holds {path.name}",
             remedy="Run the stage that writes it first; `plainscan --help` lists them in order.",
         )
@@ -257,7 +262,7 @@ def read(folder: Path, table: Table) -> pl.DataFrame:
     except (pl.exceptions.PolarsError, OSError) as error:
         raise TableError(
             "not a readable Parquet file",
-            where=path.name,
+            where=str(path),
             expected=table.name,
             remedy="Delete it and run its stage again.",
         ) from error
@@ -267,8 +272,10 @@ def read(folder: Path, table: Table) -> pl.DataFrame:
 def write(frame: pl.DataFrame, folder: Path, table: Table) -> Path:
     """Check a table and put it in place whole."""
     path = table.path(folder)
+    data = io.BytesIO()  # polars names no cause when a disk is full; Python's own write does
+    check(frame, table).write_parquet(data)
     with whole_file(path) as partial:
-        check(frame, table).write_parquet(partial)
+        partial.write_bytes(data.getbuffer())
     return path
 
 
@@ -277,7 +284,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     """Write to a neighbour and rename: the file at ``path`` is complete or absent.
 
     Raises:
-        StorageError: The disk is full or the folder cannot be written.
+        StorageError: The disk is full or the folder cannot be written; the message names the file.
     """
     partial = path.with_name(f".{path.name}.partial")
     try:
@@ -285,16 +292,13 @@ def whole_file(path: Path) -> Iterator[Path]:
         yield partial
         partial.replace(path)
     except OSError as error:
-        if error.errno is None or error.filename not in (None, str(partial), str(path), str(path.parent)):
+        ours = (None, *map(str, (partial, path, *path.parents)))
+        if error.errno not in STORAGE or error.filename not in ours:
             raise
-        raise StorageError(
-            error.strerror or "cannot be written",
-            where=path.name,
-            expected="free space and write permission",
-            remedy="Nothing half-written was kept. Free some space and run again.",
-        ) from error
+        raise storage_error(OSError(error.errno, error.strerror), path) from error
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # a folder that could not be made holds nothing to remove
+            partial.unlink(missing_ok=True)
 
 
 def file_hash(path: Path) -> str:

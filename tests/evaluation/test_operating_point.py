@@ -37,6 +37,15 @@ def test_twenty_positives_at_95_percent_may_miss_one() -> None:
     assert choice.sensitivity == 0.95
 
 
+def test_the_threshold_lies_on_no_score_so_that_rounding_cannot_turn_a_catch_into_a_miss() -> None:
+    nothing_below = choose_operating_point([0.3, 0.8], [1, 0], 0.95)
+    assert nothing_below == (0.15, 1.0, 0.0, 2)
+    p = np.array([0.1, 0.3, 0.3 + 1e-15, 0.3 - 1e-15, 0.9])
+    choice = choose_operating_point(p, [0, 1, 0, 1, 1], 0.6)
+    assert choice is not None
+    assert np.abs(p - choice.threshold).min() > 1e-3
+
+
 @pytest.mark.parametrize("labels", [[0, 0], [1, 1], []])
 def test_one_class_allows_no_choice(labels: list[int]) -> None:
     assert choose_operating_point([0.1, 0.9][: len(labels)], labels, 0.95) is None

@@ -8,7 +8,8 @@ import pytest
 from plainscan.evaluation import metrics as m
 from plainscan.evaluation import plots
 from plainscan.evaluation.bootstrap import Group, draw
-from plainscan.evaluation.judge import Units
+from plainscan.evaluation.judge import Units, judge
+from plainscan.evaluation.plots import Bands
 
 
 def _units(n: int = 200) -> Units:
@@ -21,7 +22,7 @@ def _units(n: int = 200) -> Units:
 
 def test_plots_are_svg_that_loads_nothing_and_is_the_same_each_time() -> None:
     units, counts = _units(), draw(20, 20, np.random.default_rng(0))
-    first, second = plots.all_plots(units, units, counts), plots.all_plots(units, units, counts)
+    first, second = (plots.all_plots(units, units, counts, Bands()) for _ in range(2))
     assert first == second
     assert len(first) == 5
     for _, _, svg in first:
@@ -46,13 +47,45 @@ def test_precision_at_full_sensitivity_is_that_of_the_last_positive() -> None:
 
 
 def test_nothing_is_drawn_of_nothing() -> None:
-    assert plots.all_plots(_units(0), _units(0), draw(0, 5, np.random.default_rng(0))) == ()
+    assert plots.all_plots(_units(0), _units(0), draw(0, 5, np.random.default_rng(0)), Bands()) == ()
 
 
 def test_one_class_can_be_drawn() -> None:
     units = _units()
     none = Units(Group("any_finding", "slice", np.zeros(200, np.int8), units.group.cluster), *_rest(units))
-    assert len(plots.all_plots(none, none, draw(20, 20, np.random.default_rng(0)))) == 5
+    assert len(plots.all_plots(none, none, draw(20, 20, np.random.default_rng(0)), Bands())) == 5
+
+
+def test_no_study_is_no_line() -> None:
+    assert "svg" in plots.roc(_units(), _units(0), draw(20, 5, np.random.default_rng(0)), Bands())
+
+
+def _one_ill_patient() -> Units:
+    units = _units()
+    group = Group("any_finding", "slice", (units.group.cluster == 3).astype(np.int8), units.group.cluster)
+    return Units(group, units.probability, 0.5, units.trivial, {})
+
+
+def test_a_figure_without_interval_has_no_band_and_its_caption_says_why() -> None:
+    units, counts = _one_ill_patient(), draw(20, 40, np.random.default_rng(0))
+    bands = Bands.of(judge(units, counts), 0.95)
+    none = Bands(0.95, dict.fromkeys(("auc", "average_precision", "calibration_error"), "no interval: one patient"))
+    drawn, bare = plots.all_plots(units, units, counts, bands), plots.all_plots(units, units, counts, none)
+    assert [svg for _, _, svg in drawn] == [svg for _, _, svg in bare]
+    for _, caption, _ in drawn[:3]:
+        assert "No interval: it rests on one patient." in caption
+        assert "Shaded" not in caption
+
+
+def test_bands_and_captions_follow_the_level() -> None:
+    units, counts = _units(), draw(20, 100, np.random.default_rng(0))
+    narrow, wide = (plots.all_plots(units, units, counts, Bands(level)) for level in (0.5, 0.99))
+    for one, other in zip(narrow[:3], wide[:3], strict=True):
+        assert "50 % interval" in one[1]
+        assert "99 % interval" in other[1]
+        assert one[2] != other[2]
+    curves = plots.roc_curve(units, counts)[1:]
+    np.testing.assert_allclose(Bands(0.5).ends(curves), np.quantile(curves, [0.25, 0.75], axis=0))
 
 
 def _rest(units: Units) -> tuple[object, ...]:

@@ -2,11 +2,22 @@ from __future__ import annotations
 
 import numpy as np
 import polars as pl
+import pytest
 
+from plainscan.dicom.write import HABITS
 from plainscan.evaluation.bootstrap import Group, draw
 from plainscan.evaluation.judge import Units
 from plainscan.evaluation.localization import Localization
-from plainscan.evaluation.summary import confusion_counts, judge_maps, limits, split_table, split_unit, warnings
+from plainscan.evaluation.summary import (
+    SYNTHETIC_MAKER,
+    confusion_counts,
+    is_synthetic,
+    judge_maps,
+    limits,
+    split_table,
+    split_unit,
+    warnings,
+)
 
 
 def _manifest(rows: list[tuple[str, str, int | None]]) -> pl.DataFrame:
@@ -31,11 +42,32 @@ def test_a_patient_in_two_splits_means_split_by_image() -> None:
 
 
 def test_the_reader_is_warned_of_what_spoils_the_figures() -> None:
-    few = [{"slices": 9, "any_finding": 3, "no_finding": 6, "patients": 3}]
-    assert len(warnings("image", True, few)) == 3
-    many = [{"slices": 900, "any_finding": 300, "no_finding": 600, "patients": 60}]
-    assert warnings("patient", False, many) == []
+    assert len(warnings("image", True, [{"patients": 20}], (9, 20))) == 3
+    assert warnings("patient", False, [{"patients": 60}], (30, 60)) == []
     assert "Split by image" in limits("image", False)[0]
+
+
+@pytest.mark.parametrize(
+    ("patients", "by_class", "words"),
+    [
+        (20, (9, 20), ["20 patients. With fewer than about 30"]),
+        (20, (3, 20), ["3 of them with slices with a finding: the intervals marked † are much too narrow"]),
+        (20, (12, 2), ["2 of them with slices without one"]),
+        (40, (1, 40), ["its slices with a finding are of one patient: no interval"]),
+        (2, (0, 2), ["one class only", "2 patients. With fewer"]),
+        (1, (1, 1), ["1 patient, and its slices with a finding are of one patient"]),
+    ],
+)
+def test_the_warning_of_few_patients_fits_the_case(patients: int, by_class: tuple[int, int], words: list[str]) -> None:
+    found = warnings("patient", False, [{"patients": patients}], by_class)
+    assert len(found) == len(words)
+    assert all(word in line for word, line in zip(words, found, strict=True))
+
+
+def test_slices_of_the_phantom_are_known_by_their_manufacturer() -> None:
+    for name, expected in (("SYNTH-C", True), ("Toroid", False), (None, False)):
+        assert is_synthetic(pl.DataFrame({"manufacturer": [name]}, schema={"manufacturer": pl.String})) is expected
+    assert all(habits.manufacturer.startswith(SYNTHETIC_MAKER) for habits in HABITS)
 
 
 def test_the_confusion_matrix_counts_whole_units() -> None:

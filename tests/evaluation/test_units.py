@@ -26,6 +26,12 @@ def test_a_study_has_the_finding_when_one_slice_has_and_is_unknown_when_a_silent
     assert dict(zip(found["study_uid"], found[ANY_FINDING], strict=True)) == {"a": 1, "b": None, "c": 0}
 
 
+def test_labels_of_a_study_come_from_all_its_slices() -> None:
+    whole = _frame([0, 1, 0, None, 0], [0.5] * 5, ["a", "a", "b", "b", "c"])
+    found = studies(whole[[0, 2, 4]], max, whole)
+    assert dict(zip(found["study_uid"], found[ANY_FINDING], strict=True)) == {"a": 1, "b": None, "c": 0}
+
+
 def test_a_study_is_scored_by_the_rule_that_is_handed_in() -> None:
     found = studies(_frame([0, 0, 0], [0.1, 0.9, 0.4], ["a", "a", "b"]), max)
     assert found[f"probability_{ANY_FINDING}"].to_list() == [0.9, 0.4]

@@ -41,7 +41,7 @@ def network(rng: np.random.Generator) -> bytes:
     return bytes(model.SerializeToString())
 
 
-def card(model: bytes, points: bool = True) -> Card:
+def card(model: bytes, points: bool = True, provenance: dict[str, object] | None = None) -> Card:
     """A card with one window from 50 to 90 HU."""
     chosen = [
         OperatingPoint(
@@ -64,9 +64,11 @@ def card(model: bytes, points: bool = True) -> Card:
         windows=((70.0, 40.0),),
         neighbors=0,
         findings=FINDING_KEYS,
-        calibration=tuple(Calibration(finding=key) for key in FINDING_KEYS),
+        calibration=tuple(
+            Calibration(finding=key, fitted_on="none" if key == "mass" else "tune") for key in FINDING_KEYS
+        ),
         operating_points=tuple(chosen) if points else (),
-        provenance={"data": "tiny"},
+        provenance=provenance or {"data": "tiny"},
         model_sha256=hashlib.sha256(model).hexdigest(),
     )
 

@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.inference.tiny_bundle import head_slice
 
 from plainscan.bundle import Calibration
-from plainscan.ct.prepare import Box
-from plainscan.inference.heatmap import FULL_LOGITS, grad_cam, heat, local_logits, on_slice
+from plainscan.ct.prepare import Box, head_box
+from plainscan.inference.heatmap import FULL_LOGITS, faded, grad_cam, heat, local_logits, on_slice
+from plainscan.inference.overlay import blend
 
 PLAIN = Calibration(finding="any_finding")
 
@@ -64,3 +66,28 @@ def test_heat_lands_on_the_place_of_the_slice_it_came_from() -> None:
     assert abs(column - (20 + 5.5 * 10)) <= 1
     assert not placed[:10].any()
     assert not placed[:, 100:].any()
+
+
+def test_an_even_tint_has_no_visible_edge_where_the_box_ends() -> None:
+    box, shape = Box(10.5, 20.2, 80), (120, 140)
+    shown = faded(np.full((8, 8), 0.2, np.float32), box, shape)
+    step = max(np.abs(np.diff(shown, axis=0)).max(), np.abs(np.diff(shown, axis=1)).max())
+    assert step <= 0.2 / 3
+    assert not shown[:10].any()
+    assert shown[50, 60] == pytest.approx(0.2)
+
+
+def test_fading_leaves_the_head_itself_alone() -> None:
+    hu = head_slice(256)
+    grid = np.random.default_rng(0).uniform(0, 1, (8, 8)).astype(np.float32)
+    box = head_box(hu)
+    head = hu > -500
+    np.testing.assert_allclose(faded(grid, box, hu.shape)[head], on_slice(grid, box, hu.shape)[head], atol=0.15)
+    inside = head & (np.hypot(*(np.mgrid[:256, :256] - 128)) < 105)
+    np.testing.assert_array_equal(faded(grid, box, hu.shape)[inside], on_slice(grid, box, hu.shape)[inside])
+
+
+def test_weak_heat_is_no_visible_box_and_none_leaves_grey_untouched() -> None:
+    air = np.full((1, 1), -1000)
+    assert blend(air, np.zeros((1, 1))).max() == 0
+    assert blend(air, np.full((1, 1), 0.07)).max() <= 8

@@ -4,6 +4,7 @@ import importlib.util
 import json
 import math
 import re
+import shutil
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 from plainscan import tables
 from plainscan.bundle import write_bundle
 from plainscan.config import EvaluateSettings
+from plainscan.errors import BundleError, LeakError, SplitError, TableError, UserError
 from plainscan.findings import ANY_FINDING, FINDING_KEYS
 from plainscan.stages import evaluate
 
@@ -148,13 +150,114 @@ def test_one_class_in_test_is_said_and_nothing_breaks(tmp_path: Path, label: int
     assert "no judgement" in (folder / "report.html").read_text()
 
 
-def test_an_empty_test_split_is_said_and_nothing_breaks(tmp_path: Path) -> None:
-    folder = tiny.run_folder(tmp_path / "r", patients=2)
+def _refused(folder: Path, error: type[UserError], match: str) -> None:
+    """Refused with exit code 2, before a look was counted and a report written."""
+    with pytest.raises(error, match=match) as caught:
+        evaluate.run(folder, QUICK)
+    assert caught.value.exit_code == 2
+    assert not (folder / "test_looks.json").exists()
+    assert not (folder / "report.html").exists()
+
+
+def test_an_empty_test_split_is_refused_before_a_look(tmp_path: Path) -> None:
+    _refused(tiny.run_folder(tmp_path / "r", patients=2), SplitError, r"test split is empty.*plainscan split")
+
+
+def test_a_bundle_of_another_split_is_refused_before_a_look(tmp_path: Path) -> None:
+    folder = tiny.run_folder(tmp_path / "r", patients=9)
+    model = tiny.network(np.random.default_rng(1))
+    known = {"prepared_sha256": tables.file_hash(folder / "prepared.parquet")}
+    write_bundle(folder / "model", model, tiny.card(model, provenance=known))
+    frame = tables.read(folder, tables.PREPARED)
+    turned = pl.col("split").replace({"train": "test", "test": "train"})
+    tables.write(frame.with_columns(turned), folder, tables.PREPARED)
+    _refused(folder, LeakError, r"trained on another split.*plainscan train` again")
+    tables.write(frame, folder, tables.PREPARED)
+    evaluate.run(folder, QUICK)
+
+
+def test_pseudonyms_of_training_patients_stay_in_the_bundle(tmp_path: Path) -> None:
+    folder = tiny.run_folder(tmp_path / "r", patients=9)
+    model = tiny.network(np.random.default_rng(1))
+    known = {"training_patients_sha256": ["0123456789abcdef"], "seed": 5}
+    write_bundle(folder / "model", model, tiny.card(model, provenance=known))
+    evaluate.run(folder, QUICK)
+    assert _metrics(folder)["provenance"]["training"] == {"seed": 5}
+    assert "0123456789abcdef" not in (folder / "report.html").read_text()
+
+
+def test_an_old_model_beside_an_interrupted_training_is_refused(tmp_path: Path) -> None:
+    folder = tiny.run_folder(tmp_path / "r", patients=9)
+    (folder / "train").mkdir()
+    _refused(folder, TableError, r"training that began last did not end.*plainscan train")
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"looks": [1]}', '{"looks": 3}'])
+def test_a_spoiled_count_of_looks_is_named_and_left_alone(tmp_path: Path, content: str) -> None:
+    folder = tiny.run_folder(tmp_path / "r", patients=9)
+    (folder / "test_looks.json").write_text(content)
+    with pytest.raises(TableError, match=r"test_looks.json.*Restore it"):
+        evaluate.run(folder, QUICK)
+    assert (folder / "test_looks.json").read_text() == content
+
+
+def test_a_missing_shard_is_named_before_a_look(tmp_path: Path) -> None:
+    folder = tiny.run_folder(tmp_path / "r", patients=9)
+    (folder / "prepared" / "shard-0000.npy").unlink()
+    _refused(folder, TableError, r"shard-0000.npy.*plainscan prepare")
+
+
+def test_masks_that_are_gone_are_named_before_a_look(tmp_path: Path) -> None:
+    folder = tiny.run_folder(tmp_path / "r", patients=9)
+    shutil.rmtree(folder / "truth")
+    _refused(folder, TableError, r"truth/\d+.npz.*truth.parquet")
+
+
+def test_slices_of_another_size_than_the_bundle_are_refused_before_a_look(tmp_path: Path) -> None:
+    folder = tiny.run_folder(tmp_path / "r", patients=9)
+    shard = np.load(folder / "prepared" / "shard-0000.npy")
+    np.save(folder / "prepared" / "shard-0000.npy", shard[..., ::2, ::2])
+    _refused(folder, BundleError, r"as its card says")
+
+
+def test_a_score_that_was_never_calibrated_is_judged_by_its_order_alone(judged: Path) -> None:
+    metrics = _metrics(judged)
+    assert metrics["uncalibrated"] == ["mass"]
+    for level in ("slice", "study"):
+        for figure in ("brier", "log_loss", "calibration_error"):
+            entry = _figure(metrics, figure, "mass", level)
+            assert entry["value"] is None
+            assert "no calibration" in entry["note"]
+    assert _figure(metrics, "brier")["value"] is not None
+    assert "Tune allowed no calibration of" in (judged / "report.html").read_text()
+
+
+def test_slices_of_the_phantom_are_known_by_their_manufacturer(tmp_path: Path) -> None:
+    folder = tiny.run_folder(tmp_path / "r", patients=9, masks=False)
+    frame = tables.read(folder, tables.PREPARED).with_columns(pl.lit("SYNTH-B").alias("manufacturer"))
+    tables.write(frame, folder, tables.PREPARED)
+    evaluate.run(folder, QUICK)
+    assert any("synthetic" in line for line in _metrics(folder)["warnings"])
+
+
+def test_studies_spread_over_splits_are_not_judged_and_it_says_why(tmp_path: Path) -> None:
+    folder = _by_image(tmp_path)
     evaluate.run(folder, QUICK)
     metrics = _metrics(folder)
-    assert metrics["counts"] == {"test_slices": 0, "test_studies": 0, "test_patients": 0}
-    assert any("test split is empty" in line for line in metrics["warnings"])
-    assert (folder / "report.html").is_file()
+    for entry in (e for e in metrics["figures"] if e["level"] == "study"):
+        assert (entry["value"], entry["low"]) == (None, None)
+        assert "split by image" in entry["note"]
+    assert metrics["confusion"]["study"] is None
+    assert "For whole studies the AUC is not estimable: split by image" in (folder / "report.html").read_text()
+
+
+def test_the_level_that_was_asked_for_stands_at_the_plots(tmp_path: Path) -> None:
+    folder = tiny.run_folder(tmp_path / "r", patients=18)
+    evaluate.run(folder, QUICK.model_copy(update={"level": 0.975}))
+    page = (folder / "report.html").read_text()
+    assert "Shaded: 97.5 % interval" in page
+    assert "report holds 97.5 %" in page
+    assert "95 % interval" not in page
 
 
 def test_without_masks_labels_or_operating_point_it_still_reports(tmp_path: Path) -> None:
@@ -170,12 +273,17 @@ def test_without_masks_labels_or_operating_point_it_still_reports(tmp_path: Path
     assert "synthetic" not in page
 
 
-def test_a_split_by_image_is_recognized_and_warned_of(tmp_path: Path) -> None:
+def _by_image(tmp_path: Path) -> Path:
     folder = tiny.run_folder(tmp_path / "r", patients=9)
     frame = tables.read(folder, tables.PREPARED).with_columns(
         pl.when(pl.col("slice_index") % 3 == 0).then(pl.lit("test")).otherwise(pl.lit("train")).alias("split")
     )
     tables.write(frame, folder, tables.PREPARED)
+    return folder
+
+
+def test_a_split_by_image_is_recognized_and_warned_of(tmp_path: Path) -> None:
+    folder = _by_image(tmp_path)
     evaluate.run(folder, QUICK)
     metrics = _metrics(folder)
     assert metrics["split_unit"] == "image"

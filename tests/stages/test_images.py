@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from PIL import Image
 
 from plainscan import tables
 from plainscan.config import ImagesSettings
-from plainscan.errors import LabelError, SourceError, TableError
+from plainscan.errors import LabelError, SourceError, StorageError, TableError
 from plainscan.stages.images import read_labels, run
 
 HEADER = "file,patient,slice,Subdural,any_finding\n"
@@ -102,7 +103,9 @@ def test_pictures_and_rows_without_each_other_are_named(folder: Path, capsys: py
     assert tables.read(out, tables.COHORT).height == 1
     told = capsys.readouterr().err
     assert "columns not used: mood" in told
-    assert "1 missing_file: gone.png" in told
+    assert "1 missing_file: row 3; named in rejects.parquet" in told
+    assert "2 no_label_row; named in rejects.parquet" in told
+    assert ".png" not in told
 
 
 def test_a_file_name_that_fits_two_pictures_is_not_guessed(folder: Path) -> None:
@@ -176,3 +179,19 @@ def test_the_real_picture_set_comes_in_whole(real_data: Path, tmp_path: Path) ->
     assert labels["skull_fracture"].null_count() == 0
     assert labels["early_infarct"].null_count() == 1219
     assert cohort.group_by("study_uid").agg(pl.col("slice_height").is_sorted()).select("slice_height").to_series().all()
+
+
+def test_a_run_folder_inside_the_pictures_is_refused(folder: Path) -> None:
+    (folder / "labels.csv").write_text(HEADER + ROWS, encoding="utf-8")
+    settings = ImagesSettings(source=folder, labels=folder / "labels.csv", window=(40, 120))
+    for out in (folder, folder / "run"):
+        with pytest.raises(StorageError, match="inside the source"):
+            run(out, settings)
+    assert sorted(p.name for p in folder.iterdir()) == ["images", "labels.csv"]
+
+
+def test_a_picture_whose_name_is_not_utf8_is_a_reject(folder: Path) -> None:
+    (folder / "images" / "A_1.png").rename(folder / "images" / os.fsdecode(b"\xd5\xc5.png"))
+    out = built(folder, HEADER + ROWS)
+    rejects = dict(tables.read(out, tables.REJECTS).select("path", "code").iter_rows())
+    assert rejects == {"A_1.png": "missing_file", "images/%D5%C5.png": "no_label_row"}

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
 import shutil
 from pathlib import Path
@@ -14,11 +15,14 @@ from tests.stages.tiny_study import PATIENT, ROOT, write_slice
 
 from plainscan.bundle import CARD_FILE, MODEL_FILE, Calibration
 from plainscan.config import PredictSettings
+from plainscan.ct.window import Window
 from plainscan.dicom.read import Place, Reader
 from plainscan.errors import BundleError, DicomError, SourceError, StorageError
 from plainscan.findings import FINDING_KEYS
 from plainscan.inference import overlay
 from plainscan.inference.overlay import FOOTER_PX
+from plainscan.inference.source import shows_head
+from plainscan.pictures import list_pictures, read_picture
 from plainscan.stages.predict import run
 
 COLUMNS = [
@@ -157,9 +161,13 @@ def test_an_archive_scores_as_its_folder_does(study: Path, bundle: Path, tmp_pat
 def test_a_source_without_a_usable_slice_still_says_why(tmp_path: Path, bundle: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.dcm").write_text("text by another name")
-    rows = predicted(tmp_path / "out", tmp_path / "in", bundle)
+    with pytest.raises(SourceError, match="none of 1 files or images could be scored") as caught:
+        predicted(tmp_path / "out", tmp_path / "in", bundle)
+    assert caught.value.exit_code == 2
+    rows = pl.read_csv(tmp_path / "out" / "predictions.csv")
     assert rows.select("file", "not_scored").rows() == [("a.dcm", "not_dicom")]
     assert pl.read_csv(tmp_path / "out" / "studies.csv").height == 0
+    assert leftovers(tmp_path / "out") == ["predictions.csv", "studies.csv"]
 
 
 def test_a_finding_that_was_never_calibrated_is_left_empty(study: Path, tmp_path: Path) -> None:
@@ -313,3 +321,114 @@ def test_the_real_phantom_has_a_reason_for_all_that_is_not_scored(
     assert rows.height == sum(path.is_file() for path in source.iterdir())
     assert (rows["probability"].is_null() == rows["not_scored"].is_not_null()).all()
     assert {"localizer", "dose_sheet", "bone_kernel", "dicomdir"} <= set(rows["not_scored"].drop_nulls())
+
+
+THRESHOLD = 0.9978  # of a slice of brain 0.9974, with blood 0.9981
+AIR = np.full((128, 128), -1000, np.int16)
+
+
+@pytest.fixture(scope="module")
+def strict(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle that calls a finding only where there is blood."""
+    rest = {"finding": "any_finding", "rule": "r", "chosen_on": "tune", "sensitivity": 1, "specificity": 1, "n": 1}
+    points = [{"level": level, "threshold": THRESHOLD, **rest} for level in ("slice", "study")]
+    return tiny_bundle(tmp_path_factory.mktemp("strict"), operating_points=points)
+
+
+def study_row(out: Path) -> dict[str, object]:
+    return pl.read_csv(out / "studies.csv").row(0, named=True)
+
+
+@pytest.mark.parametrize("level", [0, 255, 128])
+def test_a_blank_picture_is_not_scored(pictures: Path, bundle: Path, tmp_path: Path, level: int) -> None:
+    for suffix in ("png", "jpg"):
+        Image.fromarray(np.full((128, 128), level, np.uint8)).save(pictures / f"blank.{suffix}")
+    for i, window in enumerate(((40, 80), (40, 120), (35, 8), (80, 200))):
+        rows = predicted(tmp_path / f"out{i}", pictures, bundle, window=window)
+        found = dict(rows.select("file", "not_scored").iter_rows())
+        assert (found["blank.png"], found["blank.jpg"]) == ("no_head", "no_head")
+        assert rows.filter(file="blank.png")["decision"].to_list() == [None]
+        assert found["ZHANG_2.png"] is None
+
+
+def test_air_above_the_vertex_is_not_scored_and_costs_no_decision(study: Path, strict: Path, tmp_path: Path) -> None:
+    for i in (10, 11):
+        write_slice(study / f"{90 - i}.dcm", AIR, i)
+    for i in (4, 5, 6):
+        write_slice(study / f"{90 - i}.dcm", head_slice(), i)
+    rows = predicted(tmp_path / "a", study, strict)
+    assert rows["not_scored"].to_list() == [None] * 10 + ["no_head"] * 2
+    whole = study_row(tmp_path / "a")
+    assert (whole["decision"], whole["slices"], whole["slices_scored"]) == ("no_finding", 12, 10)
+    assert "incomplete" not in str(whole["flags"])
+    write_slice(study / "85.dcm", AIR, 5)
+    predicted(tmp_path / "b", study, strict)
+    broken = study_row(tmp_path / "b")
+    assert broken["decision"] == "incomplete"
+    assert "incomplete: 1 not scored" in str(broken["flags"])
+
+
+@pytest.mark.parametrize("kept", [(0,), (0, 4, 9), (0, 1, 2, 3, 4, 5, 6), (0, 1, 2, 3, 6, 7, 8, 9, 10, 11)])
+def test_a_fragment_or_a_study_with_a_gap_is_never_no_finding(
+    kept: tuple[int, ...], strict: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for i in kept:
+        write_slice(tmp_path / "study" / f"{i}.dcm", head_slice(), i)
+    rows = predicted(tmp_path / "out", tmp_path / "study", strict)
+    assert rows["decision"].to_list() == ["no_finding"] * len(kept)
+    assert study_row(tmp_path / "out")["decision"] == "incomplete"
+    assert "incomplete, too little was seen to say no_finding" in capsys.readouterr().err
+
+
+def test_a_slice_that_was_lost_makes_no_finding_incomplete_and_lets_a_finding_stand(
+    study: Path, strict: Path, tmp_path: Path
+) -> None:
+    whole = (study / "90.dcm").read_bytes()
+    (study / "90.dcm").write_bytes(whole[: len(whole) - 9000])
+    predicted(tmp_path / "a", study, strict)
+    assert study_row(tmp_path / "a")["decision"] == "finding"
+    for i in (4, 5, 6):
+        write_slice(study / f"{90 - i}.dcm", head_slice(), i)
+    predicted(tmp_path / "b", study, strict)
+    assert study_row(tmp_path / "b")["decision"] == "incomplete"
+
+
+def test_the_code_on_the_screen_is_in_the_table(
+    study: Path, bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    predicted(tmp_path / "out", study, bundle)
+    frame = pl.read_csv(tmp_path / "out" / "studies.csv")
+    said = capsys.readouterr().err
+    assert frame.columns[-1] == "study_code"
+    assert f"Study {frame['study_code'][0]}: " in said
+    assert "slices called finding" in said
+
+
+def test_only_our_own_old_heat_maps_are_removed(study: Path, bundle: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    predicted(out, study, bundle)
+    (out / "heatmaps" / "mine.txt").write_text("notes", encoding="utf-8")
+    predicted(out, study, bundle, heatmaps=False)
+    assert leftovers(out / "heatmaps") == ["mine.txt"]
+    predicted(out, study, bundle)
+    assert len(leftovers(out / "heatmaps")) == 11
+
+
+def test_a_file_name_cannot_become_a_formula_and_need_not_be_utf8(pictures: Path, bundle: Path, tmp_path: Path) -> None:
+    names = ["=cmd|' -C calc'!A0.png", "+1.png", "-1.png", "@a.png", os.fsdecode(b"\xd5\xc5.png")]
+    for name in names:
+        shutil.copy(pictures / "ZHANG_1.png", pictures / name)
+    out = tmp_path / os.fsdecode(b"out\xff")
+    run(out, PredictSettings(source=pictures, model=bundle, threads=1, window=(40, 120)))
+    rows = pl.read_csv((out / "predictions.csv").read_bytes())
+    assert {"'=cmd|' -C calc'!A0.png", "'+1.png", "'-1.png", "'@a.png", "%D5%C5.png"} < set(rows["file"])
+    assert rows["probability"].null_count() == 0
+
+
+def test_no_slice_of_the_real_heads_is_taken_for_air(real_data: Path) -> None:
+    folder = real_data / "dicom" / "ge-head-tilted"
+    with Reader() as reader:
+        shown = [shows_head(reader.read(Place(str(folder), path.name, 0)).hu) for path in sorted(folder.glob("*.dcm"))]
+    assert shown == [True] * 28
+    pictures = list_pictures(real_data / "ctich-dev")
+    assert all(shows_head(read_picture(path, Window(40, 120))) for path in pictures[::7])

@@ -1,9 +1,12 @@
+import errno
+import os
 from pathlib import Path
 
 import pytest
 
-from plainscan.config import SplitSettings
-from plainscan.stages.record import Counts, fingerprint, recorded, track
+from plainscan.config import ScanSettings, SplitSettings
+from plainscan.errors import StorageError
+from plainscan.stages.record import Counts, fingerprint, recorded, refuse_inside, say, track
 
 
 class Work:
@@ -47,6 +50,12 @@ def test_a_changed_input_setting_or_output_runs_it_again(work: Work) -> None:
     assert work.runs == 5
 
 
+def test_other_rules_run_it_again(work: Work) -> None:
+    for rules in ("a", "a", "b"):
+        recorded("prepare", work.folder, SplitSettings(), work, inputs=[], outputs=[], rules=rules)
+    assert work.runs == 2
+
+
 def test_a_stage_that_failed_leaves_no_record(work: Work) -> None:
     go(work)
 
@@ -77,3 +86,70 @@ def test_a_folders_fingerprint_changes_with_its_files(tmp_path: Path) -> None:
 
 def test_tracking_passes_every_item_through() -> None:
     assert list(track(range(5), "test")) == [0, 1, 2, 3, 4]
+
+
+def test_two_commands_never_work_in_one_folder_at_once(work: Work) -> None:
+    def meanwhile() -> Counts:
+        with pytest.raises(StorageError, match="another plainscan command is at work") as caught:
+            go(work)
+        assert caught.value.exit_code == 2
+        assert str(work.folder) in str(caught.value)
+        return {}
+
+    recorded("scan", work.folder, SplitSettings(), meanwhile, inputs=[], outputs=[])
+    assert work.runs == 0
+    assert go(work) == {"things": 1}
+    assert not list(work.folder.glob(".*"))
+
+
+def test_a_command_that_fails_leaves_the_folder_free_and_no_empty_one(work: Work) -> None:
+    def fail() -> Counts:
+        raise RuntimeError("no")
+
+    new = work.folder / "new"
+    for _ in range(2):
+        with pytest.raises(RuntimeError):
+            recorded("split", new, SplitSettings(), fail, inputs=[], outputs=[])
+    assert not new.exists()
+
+
+def test_a_full_disk_inside_the_work_names_the_folder(work: Work) -> None:
+    def fill() -> Counts:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(StorageError, match="No space left") as caught:
+        recorded("split", work.folder, SplitSettings(), fill, inputs=[], outputs=[])
+    assert str(work.folder) in str(caught.value)
+
+
+def test_a_file_in_the_folders_place_is_named_with_the_right_remedy(work: Work) -> None:
+    with pytest.raises(StorageError, match=r"in\.txt: .*A file lies where a folder should be"):
+        recorded("split", work.folder / "in.txt", SplitSettings(), work, inputs=[], outputs=[])
+
+
+def test_a_name_that_is_not_utf8_is_said_fingerprinted_and_recorded(
+    work: Work, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = work.folder / os.fsdecode(b"in\xff")
+    folder.mkdir()
+    (folder / os.fsdecode(b"\xd5\xc5.dcm")).touch()
+    say(f"read {folder}")
+    assert "in\\udcff" in capsys.readouterr().err
+    settings = ScanSettings(source=folder)
+    for _ in range(2):
+        recorded("scan", folder, settings, work, inputs=[folder / os.fsdecode(b"\xd5\xc5.dcm")], outputs=[])
+    assert "unchanged, skipped" in capsys.readouterr().err
+    assert len(fingerprint(folder)) == 64
+
+
+def test_a_folder_in_its_source_is_refused_and_its_parent_is_not(tmp_path: Path) -> None:
+    source = tmp_path / "run" / "dicom"
+    source.mkdir(parents=True)
+    (tmp_path / "link").symlink_to(source)
+    refuse_inside(tmp_path / "run", source)
+    refuse_inside(tmp_path / "run" / "dicom2", source)
+    for folder in (source, source / "out", tmp_path / "link" / "out", source / ".." / "dicom" / "x"):
+        with pytest.raises(StorageError, match="inside the source"):
+            refuse_inside(folder, source)
+    with pytest.raises(StorageError, match="inside the source"):
+        refuse_inside(source / "out", tmp_path / "link")

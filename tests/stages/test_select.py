@@ -50,7 +50,7 @@ def test_what_is_kept_or_left_out_against_expectation_is_said(
     select.run(tmp_path, SelectSettings())
     said = capsys.readouterr().err
     assert "1 series kept with fewer than 8 slices" in said
-    assert "1 study left out whole, since the images name more than one patient: several_patients" in said
+    assert "1 study left out whole: their images name more than one patient (several_patients)" in said
     assert "P9" not in said
     assert read(tmp_path, COHORT).height == 3
 

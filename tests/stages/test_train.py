@@ -12,12 +12,13 @@ import pytest
 from tests.learning.toy import write_run
 
 from plainscan.config import TrainSettings
-from plainscan.errors import LabelError, MissingPartError
+from plainscan.errors import ConfigError, LabelError, LeakError, MissingPartError
 from plainscan.findings import ANY_FINDING, FINDING_KEYS
 from plainscan.inference.engine import load, operating_point
 from plainscan.inference.predict import score
 from plainscan.learning.dataset import open_split
 from plainscan.stages import train
+from plainscan.stages.lineage import PATIENTS, pseudonyms
 from plainscan.tables import PREPARED, file_hash, write
 
 SETTINGS = TrainSettings(network="resnet18", epochs=4, batch=8, augment=False, learning_rate=1e-3, device="cpu")
@@ -84,6 +85,63 @@ def test_a_bundle_starts_another_training(trained: Path, tmp_path: Path) -> None
     counts = train.run(tmp_path, SETTINGS.model_copy(update={"epochs": 1, "init": trained / "model"}))
     assert counts["tune_auc"] == 1.0
     assert load(tmp_path / "model").card.provenance["settings"]["init"]["name"] == "model"
+
+
+def _swapped(folder: Path) -> None:
+    """Some of train's patients in tune, all others in train."""
+    frame = write_run(folder)
+    turned = pl.when(pl.col("patient_id").is_in(["p0", "p1"])).then(pl.lit("tune")).otherwise(pl.lit("train"))
+    write(frame.with_columns(turned.alias("split")), folder, PREPARED)
+
+
+def test_a_bundle_that_saw_tune_or_test_patients_starts_no_training(trained: Path, tmp_path: Path) -> None:
+    _swapped(tmp_path)
+    with pytest.raises(LeakError, match="2 of 2 patients of tune and test were training patients") as caught:
+        train.run(tmp_path, SETTINGS.model_copy(update={"init": trained / "model"}))
+    assert caught.value.exit_code == 2
+    assert not (tmp_path / "train").exists()
+
+
+def test_patients_of_the_first_training_stay_in_the_second_card(trained: Path, tmp_path: Path) -> None:
+    frame = write_run(tmp_path)
+    other = frame.with_columns(pl.col("patient_id") + "x", pl.col("study_uid") + "x")
+    write(other, tmp_path, PREPARED)
+    train.run(tmp_path, SETTINGS.model_copy(update={"epochs": 1, "init": trained / "model"}))
+    card = load(tmp_path / "model").card
+    seen = [f"p{i}" for i in range(6)]
+    assert card.provenance[PATIENTS] == pseudonyms([*seen, *(f"{p}x" for p in seen)])
+    assert not {*seen, "p0x"} & set(card.provenance[PATIENTS])
+
+
+def test_a_gpu_that_is_not_there_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_run(tmp_path)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(ConfigError, match=r"train.device: cuda.*--device cpu"):
+        train.run(tmp_path, SETTINGS.model_copy(update={"device": "cuda"}))
+
+
+def test_logits_that_do_not_rise_with_the_label_are_not_called_calibrated() -> None:
+    labels = np.full((40, len(FINDING_KEYS)), np.nan, np.float32)
+    labels[:, 0], labels[:, 1] = np.arange(40) % 2, np.arange(40) % 2
+    logits = np.zeros((40, len(FINDING_KEYS)), np.float32)
+    logits[:, 0], logits[:, 1] = np.arange(40) % 2, -(np.arange(40) % 2)
+    found = train._calibration(logits, labels)
+    assert [item.fitted_on for item in found[:3]] == ["tune", "none", "none"]
+    assert (found[1].slope, found[1].intercept) == (1.0, 0.0)
+
+
+def test_a_study_is_ill_when_a_slice_in_another_split_is() -> None:
+    rows = [("ill", "train", 1), ("ill", "tune", 0), ("well", "tune", 0), ("open", "tune", 0), ("open", "train", None)]
+    blank = dict.fromkeys(FINDING_KEYS, 0)
+    frame = pl.DataFrame(
+        [{"study_uid": uid, "split": split, **blank, ANY_FINDING: label} for uid, split, label in rows],
+        schema={"study_uid": pl.String, "split": pl.String, **dict.fromkeys(FINDING_KEYS, pl.Int8)},
+    )
+    probability = np.full((3, len(FINDING_KEYS)), 0.5)
+    probability[:, 0] = [0.9, 0.1, 0.2]
+    labels = np.zeros((3, len(FINDING_KEYS)), np.float32)
+    (point,) = train._operating_points(frame, probability, labels, 0.95)
+    assert (point.level, point.threshold, point.n) == ("study", 0.5, 2)
 
 
 @pytest.mark.parametrize("split", ["train", "tune"])

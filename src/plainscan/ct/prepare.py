@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from plainscan.ct.window import Window, scaled
 
+PREPARATION: Final = "head-square-2"  # the name of these rules; change it with any change that moves a value
 TISSUE_HU: Final = 5.0  # above water and fat, below brain (20-45 HU): also holds in an 8-bit brain window
 EDGE: Final = 0.1  # the head ends where a row or column holds less than this share of the fullest one's tissue
 COARSE: Final = 128  # cells a side, about, of the grid on which the head is told from thin things

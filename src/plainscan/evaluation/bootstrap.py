@@ -22,6 +22,7 @@ from plainscan.evaluation.metrics import Weights
 Counts = NDArray[np.uint16]
 Statistic = Callable[[Weights], Mapping[str, Weights]]
 FEW: Final = 5  # patients with, or without, the finding: below that an interval is too narrow, and says so
+TOO_NARROW: Final = "the interval is too narrow"
 _CELLS: Final = 250_000  # weights held at once: two megabytes, so that they stay in the cache
 
 
@@ -156,7 +157,7 @@ def _summarize(name: str, group: Group, series: Weights, confidence: float, pati
     tail = (1 - confidence) / 2
     low, high = np.quantile(valid, [tail, 1 - tail])
     left_out = resampled.size - valid.size
-    notes = [f"{patients} patients only: the interval is too narrow"] if patients < FEW else []
+    notes = [f"{patients} patients only: {TOO_NARROW}"] if patients < FEW else []
     notes += [f"{left_out} of {resampled.size} resamples left out: not defined there"] if left_out else []
     return _figure(name, group, value, (float(low), float(high)), valid.size, "; ".join(notes))
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from plainscan.evaluation import published
-from plainscan.evaluation.report import Figures, estimate, number
+from plainscan.evaluation.report import FRAGILE, Figures, estimate, number
 from plainscan.findings import ANY_FINDING
 
 # figure, finding or class, level, words
@@ -95,7 +95,10 @@ def compare(runs: Mapping[str, Mapping[str, Any]]) -> Comparison:
         if inflation:
             cells.append(_signed(difference(entries[FLATTERED], entries[FAIR])))
         rows.append(tuple(cells))
-    return Comparison(tuple(rows), tuple(_notes(runs, inflation)))
+    notes = list(_notes(runs, inflation))
+    if any(FRAGILE in cell for row in rows for cell in row):
+        notes.append(f"{FRAGILE} rests on so few patients that the interval is too narrow.")
+    return Comparison(tuple(rows), tuple(notes))
 
 
 def _signed(found: Difference | None) -> str:

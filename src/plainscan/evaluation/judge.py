@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,8 @@ from plainscan.evaluation.strata import Within
 from plainscan.findings import ANY_FINDING
 
 NO_FINDING = "no_finding"
+OF_PROBABILITY: Final = ("brier", "log_loss", "calibration_error")
+NOT_CALIBRATED: Final = "not estimable: tune allowed no calibration, so the score is not a probability"
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,7 @@ class Units:
         threshold: Of the frozen operating point; None where there is none.
         trivial: Name -> (units,): scores that never looked at the finding, such as the slice's height.
         strata: Name -> (units,): integer strata to compare within.
+        calibrated: Whether ``probability`` was ever fitted to be one; if not, only its order is judged.
     """
 
     group: Group
@@ -35,6 +39,7 @@ class Units:
     threshold: float | None = None
     trivial: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     strata: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
+    calibrated: bool = True
 
 
 def judge(units: Units, counts: Counts, confidence: float = 0.95) -> list[Figure]:
@@ -45,6 +50,8 @@ def judge(units: Units, counts: Counts, confidence: float = 0.95) -> list[Figure
     `recall`, `specificity`, `f1`; for any finding also `accuracy`, `mcc` and the figures of `no_finding`.
     """
     found = estimate(_Ranked(units), units.group, counts, confidence)
+    if not units.calibrated:
+        found = [_silenced(figure) for figure in found]
     if units.threshold is None:
         return found
     alarm = units.probability >= units.threshold
@@ -59,6 +66,12 @@ def judge(units: Units, counts: Counts, confidence: float = 0.95) -> list[Figure
     if units.group.finding == ANY_FINDING:
         found += _of_no_finding(units, counts, confidence)
     return found
+
+
+def _silenced(figure: Figure) -> Figure:
+    if figure.figure not in OF_PROBABILITY or figure.value is None:
+        return figure
+    return replace(figure, value=None, low=None, high=None, valid_resamples=0, note=NOT_CALIBRATED)
 
 
 class _Ranked:

@@ -6,8 +6,9 @@ Colors are of the Okabe-Ito palette, told apart with any color vision; every lin
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import matplotlib as mpl
@@ -20,10 +21,12 @@ from numpy.typing import NDArray
 from plainscan.evaluation import metrics as m
 from plainscan.evaluation import published
 from plainscan.evaluation.bootstrap import Counts
+from plainscan.evaluation.bootstrap import Figure as Judged
 from plainscan.evaluation.calibration import bin_of, reliability
 from plainscan.evaluation.judge import Units
 from plainscan.evaluation.metrics import Weights
 from plainscan.evaluation.strata import HEIGHT_BINS, equal_width
+from plainscan.findings import ANY_FINDING
 
 BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#767676"
 _GRID: Final = np.linspace(0, 1, 101)
@@ -43,6 +46,37 @@ _STYLE: Final[Any] = {
     "legend.frameon": False,
     "legend.fontsize": 9,
 }
+
+
+@dataclass(frozen=True)
+class Bands:
+    """What may be shaded: a plot draws an interval only where its figure has one.
+
+    Args:
+        level: Coverage, such as 0.95.
+        silent: Figure -> why it has no interval.
+    """
+
+    level: float = 0.95
+    silent: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, figures: Iterable[Judged], level: float) -> Bands:
+        """From the judged figures of any finding, slices."""
+        ours = [f for f in figures if (f.finding, f.level) == (ANY_FINDING, "slice")]
+        return cls(level, {f.figure: f.note for f in ours if f.low is None})
+
+    def ends(self, curves: Weights) -> Weights:
+        """Lower and upper end, (2, points), of curves (resamples, points)."""
+        tail = (1 - self.level) / 2
+        return np.asarray(np.quantile(curves, [tail, 1 - tail], axis=0), np.float64)
+
+    def words(self, figure: str, drawn: str) -> str:
+        """A caption's sentence about the interval."""
+        reason = self.silent.get(figure)
+        if reason is None:
+            return f"{drawn}: {100 * self.level:g} % interval, patients resampled."
+        return f"{reason[:1].upper()}{reason[1:]}."
 
 
 class _Sheet:
@@ -93,27 +127,23 @@ def precision_curve(units: Units, counts: Counts) -> Weights:
     return curves
 
 
-def _band(ax: Axes, x: NDArray[np.float64], curves: Weights, color: str) -> None:
+def _band(ax: Axes, curves: Weights, bands: Bands, figure: str) -> None:
     valid = curves[1:][np.isfinite(curves[1:]).all(axis=1)]
-    if len(valid) > 1:
-        ax.fill_between(x, *np.quantile(valid, [0.025, 0.975], axis=0), color=color, alpha=0.15, linewidth=0)
+    if figure not in bands.silent and len(valid) > 1:
+        ax.fill_between(_GRID, *bands.ends(valid), color=BLUE, alpha=0.15, linewidth=0)
 
 
-def roc(slices: Units, studies: Units, counts: Counts) -> str:
+def roc(slices: Units, studies: Units, counts: Counts, bands: Bands) -> str:
     """ROC curves of slices, studies and slice height alone, with the frozen operating point and the paper's."""
     sheet, drawn = _Sheet(), counts[: _BAND_RESAMPLES + 1]
     with _sheet(sheet) as ax:
         ax.plot([0, 1], [0, 1], color="#bbbbbb", linewidth=0.8)
         curves = roc_curve(slices, drawn)
-        _band(ax, _GRID, curves, BLUE)
+        _band(ax, curves, bands, "auc")
         ax.plot(_GRID, curves[0], color=BLUE, linewidth=2, label=f"slices (n = {slices.group.labels.size})")
-        ax.plot(
-            *(_GRID, roc_curve(studies, counts[:1])[0]),
-            color=GREEN,
-            linewidth=1.6,
-            linestyle="--",
-            label=f"studies (n = {studies.group.labels.size})",
-        )
+        if count := studies.group.labels.size:
+            curve = roc_curve(studies, counts[:1])[0]
+            ax.plot(_GRID, curve, color=GREEN, linewidth=1.6, linestyle="--", label=f"studies (n = {count})")
         if "learned_height" in slices.trivial:
             height = Units(slices.group, slices.trivial["learned_height"])
             ax.plot(_GRID, roc_curve(height, counts[:1])[0], color=GREY, linestyle=":", label="slice height alone")
@@ -135,12 +165,12 @@ def _points(ax: Axes, slices: Units) -> None:
     ax.plot(*theirs, "D", color=RED, markersize=6, fillstyle="none", label="Zhang 2020 (image split)")
 
 
-def precision_recall(slices: Units, counts: Counts) -> str:
+def precision_recall(slices: Units, counts: Counts, bands: Bands) -> str:
     """Precision against sensitivity of slices; the dotted line is what guessing gets."""
     sheet, base = _Sheet(), float(slices.group.labels.mean()) if slices.group.labels.size else 0.0
     with _sheet(sheet) as ax:
         curves = precision_curve(slices, counts[: _BAND_RESAMPLES + 1])
-        _band(ax, _GRID, curves, BLUE)
+        _band(ax, curves, bands, "average_precision")
         ax.plot(_GRID, curves[0], color=BLUE, linewidth=2, label=f"slices (n = {slices.group.labels.size})")
         ax.axhline(base, color=GREY, linestyle=":", label=f"guessing: {base:.2f} of slices are positive")
         _square(ax, "sensitivity (recall)", "precision")
@@ -148,8 +178,11 @@ def precision_recall(slices: Units, counts: Counts) -> str:
     return sheet.svg
 
 
-def calibration(slices: Units, counts: Counts, bins: int = 10) -> str:
-    """Observed against predicted in ten bins, with intervals; bars below say how many slices each bin holds."""
+def calibration(slices: Units, counts: Counts, bands: Bands, bins: int = 10) -> str:
+    """Observed against predicted in ten bins; bars below say how many slices each bin holds.
+
+    A bin has an interval when its slices are of more than one patient.
+    """
     sheet, p, y = _Sheet(), slices.probability, slices.group.labels
     found = reliability(p, y, bins)
     member = np.eye(bins)[bin_of(p, bins)]
@@ -158,10 +191,10 @@ def calibration(slices: Units, counts: Counts, bins: int = 10) -> str:
     with _sheet(sheet) as ax:
         ax.plot([0, 1], [0, 1], color="#bbbbbb", linewidth=0.8)
         ax.bar((found.edges[:-1] + found.edges[1:]) / 2, found.n / max(1, found.n.max()) * 0.18, 0.09, color="#dddddd")
-        for i in np.flatnonzero(found.n):
+        for i in np.flatnonzero(found.n) if "calibration_error" not in bands.silent else ():
             drawn = rates[1:, i][np.isfinite(rates[1:, i])]
-            if drawn.size > 1:
-                ax.plot([found.mean_probability[i]] * 2, np.quantile(drawn, [0.025, 0.975]), color=BLUE, linewidth=1.2)
+            if drawn.size > 1 and np.unique(slices.group.cluster[member[:, i] > 0]).size > 1:
+                ax.plot([found.mean_probability[i]] * 2, bands.ends(drawn), color=BLUE, linewidth=1.2)
         ax.plot(found.mean_probability, found.positive_rate, "o", color=BLUE, markersize=5, clip_on=False)
         _square(ax, "predicted probability", "share that has a finding")
     return sheet.svg
@@ -215,14 +248,18 @@ def score_by_height(slices: Units, most: int = 1500) -> str:
     return sheet.svg
 
 
-def all_plots(slices: Units, studies: Units, counts: Counts) -> Sequence[tuple[str, str, str]]:
+def all_plots(slices: Units, studies: Units, counts: Counts, bands: Bands) -> Sequence[tuple[str, str, str]]:
     """(title, caption, SVG) of every plot, in reading order; none where there is no labeled slice."""
     if not slices.group.labels.size:
         return ()
+    of_auc = bands.words("auc", "Shaded")
+    of_precision = f"At this share of positive slices. {bands.words('average_precision', 'Shaded')}"
+    diagonal = "On the diagonal, 30 % means 30 of 100. Bars: slices per bin."
+    of_bins = f"{diagonal} {bands.words('calibration_error', 'Lines')}"
     return (
-        ("ROC curve", "Shaded: 95 % interval, patients resampled.", roc(slices, studies, counts)),
-        ("Precision and recall", "At this share of positive slices.", precision_recall(slices, counts)),
-        ("Calibration", "On the diagonal, 30 % means 30 of 100. Bars: slices per bin.", calibration(slices, counts)),
+        ("ROC curve", of_auc, roc(slices, studies, counts, bands)),
+        ("Precision and recall", of_precision, precision_recall(slices, counts, bands)),
+        ("Calibration", of_bins, calibration(slices, counts, bands)),
         ("Where findings are", "The network should follow the bars, not the dots.", height_profile(slices)),
         ("Score by height", "Errors that sit at one height show a shortcut.", score_by_height(slices)),
     )

@@ -14,14 +14,17 @@ from typing import Any, Final, NamedTuple
 import jinja2
 
 from plainscan.evaluation import published
-from plainscan.evaluation.bootstrap import FEW
+from plainscan.evaluation.bootstrap import FEW, TOO_NARROW
 from plainscan.findings import ANY_FINDING, FINDINGS
 
 NOT_ESTIMABLE: Final = "not estimable"
 CHANCE: Final = 0.5
-_NO_MORE: Final = (
-    " That interval holds 0.5: on these data it is not shown that the network sees more than where a slice lies."
-)
+FRAGILE: Final = "†"
+# trivial score -> (what it knows, what is compared, what the network may see besides)
+_TRIVIAL: Final = {
+    "height": ("how high the slice lies", "at the same height", "where a slice lies"),
+    "brain_area": ("how much brain the slice shows", "with the same brain area", "how much brain a slice shows"),
+}
 _NAMES: Final = {f.key: f for f in FINDINGS}
 
 # The paper's table: (figure, class, words, in the abstract itself or derived from it).
@@ -100,15 +103,30 @@ def number(value: float | None, digits: int = 3) -> str:
     return "–" if value is None else f"{value:.{digits}f}".replace("-", "−")
 
 
+def fragile(entry: Mapping[str, Any] | None) -> bool:
+    """Whether an interval rests on so few patients that it is too narrow."""
+    return entry is not None and entry["low"] is not None and TOO_NARROW in entry.get("note", "")
+
+
 def interval(entry: Mapping[str, Any] | None, digits: int = 3) -> str:
-    """The interval of an entry as text.
+    """The interval of an entry as text, marked where it is too narrow.
 
     >>> interval({"low": 0.812, "high": 0.9, "value": 0.85})
     '0.812 to 0.900'
     """
     if entry is None or entry["low"] is None:
         return ""
-    return f"{number(entry['low'], digits)} to {number(entry['high'], digits)}"
+    mark = f" {FRAGILE}" if fragile(entry) else ""
+    return f"{number(entry['low'], digits)} to {number(entry['high'], digits)}{mark}"
+
+
+def percent(share: float) -> str:
+    """A level as text.
+
+    >>> percent(0.95), percent(0.975)
+    ('95 %', '97.5 %')
+    """
+    return f"{round(100 * share, 6):g} %"
 
 
 def estimate(entry: Mapping[str, Any] | None, digits: int = 3) -> str:
@@ -126,7 +144,7 @@ def estimate(entry: Mapping[str, Any] | None, digits: int = 3) -> str:
 
 
 def headline(metrics: Mapping[str, Any]) -> list[str]:
-    """The result in three or four plain sentences."""
+    """The result in a few plain sentences."""
     get = Figures(metrics["figures"])
     auc = get("auc")
     if auc is None or auc["value"] is None:
@@ -134,16 +152,10 @@ def headline(metrics: Mapping[str, Any]) -> list[str]:
         return [f"The test split allows no judgement of “any finding”: {reason}."]
     lines = [
         f"On {auc['n']:,} test slices of {auc['clusters']} patients ({auc['n_positive']:,} slices with a finding), "
-        f"the network puts a slice with a finding above one without in {_percent(auc)} of all pairs "
-        f"(AUC {estimate(auc)})."
+        f"the network puts a slice with a finding above one without in {_percent(auc)} of all pairs: "
+        f"AUC {estimate(auc)}."
     ]
-    within, height = get("auc_within_height"), get("auc_of_learned_height_alone")
-    if within and height and within["value"] is not None and height["value"] is not None:
-        lines.append(
-            f"Knowing only how high the slice lies, without looking at it, already gives {estimate(height)}; "
-            f"comparing only slices at the same height, the network reaches {estimate(within)}."
-            + (_NO_MORE if within["low"] is not None and within["low"] <= CHANCE else "")
-        )
+    lines += _beyond_place(get)
     found, passed = get("recall"), get("recall", "no_finding")
     if found and passed and found["value"] is not None and passed["value"] is not None:
         lines.append(
@@ -152,13 +164,40 @@ def headline(metrics: Mapping[str, Any]) -> list[str]:
         )
     study = get("auc", level="study")
     if study and study["value"] is not None:
-        lines.append(f"For whole studies the AUC is {estimate(study)} (n = {study['n']}).")
+        lines.append(f"For {study['n']:,} whole studies the AUC is {estimate(study)}.")
+    elif study:
+        lines.append(f"For whole studies the AUC is {study['note']}.")
+    return lines if auc["low"] is not None else [*lines, f"{auc['note'][:1].upper()}{auc['note'][1:]}."]
+
+
+def _beyond_place(get: Figures) -> list[str]:
+    """What the better of the two trivial scores reaches, what the network adds to it, and whether that is shown."""
+    known = {name: entry for name in _TRIVIAL if (entry := get(f"auc_of_learned_{name}_alone"))}
+    estimable = {name: entry for name, entry in known.items() if entry["value"] is not None}
+    if not estimable:
+        return []
+    best = max(estimable, key=lambda name: estimable[name]["value"])
+    knows, compared, besides = _TRIVIAL[best]
+    within = get(f"auc_within_{best}")
+    lines = [
+        f"Knowing only {knows}, without looking for a finding, already gives {estimate(estimable[best])}; "
+        f"comparing only slices {compared}, the network reaches {estimate(within)}."
+    ]
+    if within is None or within["low"] is None or fragile(within):
+        lines.append(f"Whether the network sees more than {besides} cannot be told from so few patients.")
+    elif within["low"] <= CHANCE:
+        lines.append(
+            f"That interval does not lie above 0.5: on these data it is not shown that the network sees more than "
+            f"{besides}."
+        )
     return lines
 
 
 def _percent(entry: Mapping[str, Any]) -> str:
-    ends = f" ({100 * entry['low']:.0f} to {100 * entry['high']:.0f} %)" if entry["low"] is not None else ""
-    return f"{100 * entry['value']:.0f} %{ends}"
+    if entry["low"] is None:
+        return f"{100 * entry['value']:.0f} %"
+    mark = f" {FRAGILE}" if fragile(entry) else ""
+    return f"{100 * entry['value']:.0f} % ({100 * entry['low']:.0f} to {100 * entry['high']:.0f} %{mark})"
 
 
 def data_uri(content: str | bytes, kind: str) -> str:
@@ -189,7 +228,7 @@ def render(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(number=number, estimate=estimate, interval=interval)
+    environment.filters.update(number=number, estimate=estimate, interval=interval, percent=percent)
     page, get = environment.get_template("report.html.j2"), Figures(metrics["figures"])
     return page.render(
         metrics=metrics,
@@ -204,5 +243,6 @@ def render(
         place_rows=PLACE_ROWS,
         published=published,
         few=FEW,
+        fragile=any(fragile(entry) for entry in metrics["figures"]),
         localized=[f for f in FINDINGS if get("pointing_game", f.key)],
     )

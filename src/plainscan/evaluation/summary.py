@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from plainscan.evaluation import metrics as m
 from plainscan.evaluation import strata
-from plainscan.evaluation.bootstrap import Counts, Figure, Group, estimate
+from plainscan.evaluation.bootstrap import FEW, Counts, Figure, Group, estimate
 from plainscan.evaluation.judge import Units, judge
 from plainscan.evaluation.localization import Localization
 from plainscan.evaluation.metrics import Weights
@@ -21,7 +21,23 @@ from plainscan.findings import ANY_FINDING, FINDING_KEYS
 
 SPLITS: Final = ("train", "tune", "test")
 FEW_PATIENTS: Final = 30
-Thresholds = Mapping[tuple[str, str], float]  # (level, finding) -> threshold on the probability
+SYNTHETIC_MAKER: Final = "SYNTH-"  # how the phantom's manufacturers begin
+SPREAD_STUDIES: Final = "not estimable: split by image, the slices of a study lie in several splits"
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """What the bundle fixed before the test split was opened.
+
+    Args:
+        aggregate: A study's probability from its slices'.
+        thresholds: (level, finding) -> threshold; a pair that is absent has no figures at a threshold.
+        calibrated: Findings whose probability was fitted on tune.
+    """
+
+    aggregate: Callable[[NDArray[np.float64]], float]
+    thresholds: Mapping[tuple[str, str], float]
+    calibrated: frozenset[str] = frozenset(FINDING_KEYS)
 
 
 @dataclass(frozen=True)
@@ -34,32 +50,38 @@ class Judged:
     positive_patients: dict[str, int]
 
 
-def judge_all(
-    frame: pl.DataFrame,
-    elsewhere: Elsewhere,
-    aggregate: Callable[[NDArray[np.float64]], float],
-    thresholds: Thresholds,
-    counts: Counts,
-    confidence: float,
-) -> Judged:
-    """Every finding at slice and study level.
+def judge_all(frame: pl.DataFrame, elsewhere: Elsewhere, frozen: Frozen, counts: Counts, confidence: float) -> Judged:
+    """Every finding at slice and study level; the latter is not estimable where studies are spread over splits.
 
     Args:
         frame: Test predictions, `tables.PREDICTIONS`.
-        elsewhere: Train and tune, for scores of place alone.
-        aggregate: A study's probability from its slices'.
-        thresholds: Frozen; a pair that is absent has no figures at a threshold.
+        elsewhere: Train and tune, for scores of place alone and for the labels of whole studies.
+        frozen: Of the bundle.
         counts: From ``bootstrap.draw``, one column per patient of ``frame``.
         confidence: Such as 0.95.
     """
-    rows, by_study, figures, kept, patients = patient_rows(frame), studies(frame, aggregate), [], [], {}
+    rows, figures, kept, patients = patient_rows(frame), [], [], {}
+    by_study, whole = _by_study(frame, elsewhere, frozen)
     for finding in FINDING_KEYS:
-        at_slice = slice_units(frame, finding, rows, elsewhere, thresholds.get(("slice", finding)))
-        at_study = study_units(by_study, finding, rows, thresholds.get(("study", finding)))
-        figures += judge(at_slice, counts, confidence) + judge(at_study, counts, confidence)
+        known = finding in frozen.calibrated
+        at_slice = slice_units(frame, finding, rows, elsewhere, frozen.thresholds.get(("slice", finding)), known)
+        at_study = study_units(by_study, finding, rows, frozen.thresholds.get(("study", finding)), known)
+        of_studies = judge(at_study, counts, confidence)
+        figures += judge(at_slice, counts, confidence)
+        figures += of_studies if whole else [replace(figure, note=SPREAD_STUDIES) for figure in of_studies]
         kept.append((at_slice, at_study))
         patients[finding] = int(np.unique(at_slice.group.cluster[at_slice.group.labels == 1]).size)
     return Judged(figures, *kept[0], patients)
+
+
+def _by_study(frame: pl.DataFrame, elsewhere: Elsewhere, frozen: Frozen) -> tuple[pl.DataFrame, bool]:
+    """Scored studies, and whether they are whole; none where slices of a patient lie in several splits."""
+    columns = ["patient_id", "study_uid", *FINDING_KEYS]
+    others, ours = elsewhere.frame.select(*columns, "split"), frame.select(*columns, pl.lit("test").alias("split"))
+    everything = pl.concat([others, ours])
+    found = studies(frame, frozen.aggregate, everything)
+    whole = split_unit(everything) == "patient"
+    return (found if whole else found.clear()), whole
 
 
 def judge_maps(
@@ -134,8 +156,26 @@ def split_unit(manifest: pl.DataFrame) -> str:
     return "patient" if spread is None or spread == 1 else "image"
 
 
-def warnings(unit: str, synthetic: bool, splits: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What a reader must know before the first figure."""
+def is_synthetic(manifest: pl.DataFrame) -> bool:
+    """Whether a slice says that the phantom made it."""
+    return bool(manifest["manufacturer"].str.starts_with(SYNTHETIC_MAKER).any())
+
+
+def patients_by_class(frame: pl.DataFrame) -> tuple[int, int]:
+    """Patients with at least one slice with any finding, and with at least one without."""
+    with_, without = (frame.filter(pl.col(ANY_FINDING) == label)["patient_id"].n_unique() for label in (1, 0))
+    return with_, without
+
+
+def warnings(unit: str, synthetic: bool, splits: Sequence[Mapping[str, Any]], by_class: tuple[int, int]) -> list[str]:
+    """What a reader must know before the first figure.
+
+    Args:
+        unit: ``patient`` or ``image``.
+        synthetic: The phantom made the slices.
+        splits: From ``split_table``; the last one is test.
+        by_class: From ``patients_by_class``, of test.
+    """
     found = []
     if unit == "image":
         found.append(
@@ -147,17 +187,21 @@ def warnings(unit: str, synthetic: bool, splits: Sequence[Mapping[str, Any]]) ->
             "These images and reports are synthetic. The figures show that the method works from end to end, "
             "not how it does on patients."
         )
-    test = splits[-1]
-    if not test["slices"]:
-        found.append("The test split is empty: nothing could be judged.")
-    elif not test["any_finding"] or not test["no_finding"]:
+    if not all(by_class):
         found.append("The test labels hold one class only: no figure that compares the classes is estimable.")
-    elif test["patients"] < FEW_PATIENTS:
-        found.append(
-            f"The test split holds {test['patients']} patients. With fewer than about {FEW_PATIENTS}, intervals by "
-            "resampling patients come out too narrow."
-        )
-    return found
+    return found + _few_patients(int(splits[-1]["patients"]), by_class)
+
+
+def _few_patients(patients: int, by_class: tuple[int, int]) -> list[str]:
+    rarer, side = min(zip(by_class, ("with a finding", "without one"), strict=True))
+    holds = f"The test split holds {patients} patient{'' if patients == 1 else 's'}"
+    if rarer == 1:
+        return [f"{holds}, and its slices {side} are of one patient: no interval can be given for most figures."]
+    if 1 < rarer < FEW:
+        return [f"{holds}, {rarer} of them with slices {side}: the intervals marked † are much too narrow."]
+    if patients < FEW_PATIENTS:
+        return [f"{holds}. With fewer than about {FEW_PATIENTS}, intervals by resampling patients are too narrow."]
+    return []
 
 
 def limits(unit: str, synthetic: bool) -> list[str]:

@@ -39,7 +39,12 @@ def patient_rows(frame: pl.DataFrame) -> dict[str, int]:
 
 
 def slice_units(
-    frame: pl.DataFrame, finding: str, rows: Mapping[str, int], elsewhere: Elsewhere, threshold: float | None
+    frame: pl.DataFrame,
+    finding: str,
+    rows: Mapping[str, int],
+    elsewhere: Elsewhere,
+    threshold: float | None,
+    calibrated: bool = True,
 ) -> Units:
     """Slices with a label for ``finding``, with their place."""
     known = frame.filter(pl.col(finding).is_not_null())
@@ -56,6 +61,7 @@ def slice_units(
             "learned_brain_area": _learned(elsewhere, finding, "brain_share", area_bin),
         },
         {"height": height_bin, "brain_area": area_bin},
+        calibrated,
     )
 
 
@@ -67,31 +73,49 @@ def _learned(elsewhere: Elsewhere, finding: str, column: str, bins: NDArray[np.i
     return strata.learned_rate(strata.cut(values, elsewhere.area_edges), labels, bins, strata.AREA_BINS)
 
 
-def studies(frame: pl.DataFrame, aggregate: Callable[[NDArray[np.float64]], float]) -> pl.DataFrame:
-    """One row per study: its probabilities by ``aggregate`` of its slices', and its labels.
+def study_labels(slices: pl.DataFrame) -> pl.DataFrame:
+    """One row per study, in the order of its first slice: `study_uid` and its labels.
 
     A study has the finding when one of its slices has. It has it not when all its slices are labeled and
     none has; otherwise its label is missing.
     """
+    labels = [
+        pl.when((pl.col(key).max() == 1) | (pl.col(key).null_count() == 0)).then(pl.col(key).max()).alias(key)
+        for key in FINDING_KEYS
+    ]
+    return slices.group_by("study_uid", maintain_order=True).agg(labels)
+
+
+def studies(
+    frame: pl.DataFrame, aggregate: Callable[[NDArray[np.float64]], float], whole: pl.DataFrame | None = None
+) -> pl.DataFrame:
+    """One row per study: its probabilities by ``aggregate`` of its slices', and its labels.
+
+    Args:
+        frame: Scored slices.
+        aggregate: A study's probability from its slices'.
+        whole: All slices of these studies, scored or not: a study's labels come from all of them.
+    """
     rows = [_study(part, aggregate) for part in frame.partition_by("study_uid", maintain_order=True)]
-    names = ["study_uid", "patient_id", *FINDING_KEYS, *(f"probability_{key}" for key in FINDING_KEYS)]
-    return pl.DataFrame(rows, schema={name: frame.schema[name] for name in names})
+    labels = study_labels(frame if whole is None else whole)
+    names = ["study_uid", "patient_id", *(f"probability_{key}" for key in FINDING_KEYS)]
+    scored = pl.DataFrame(rows, schema={name: frame.schema[name] for name in names})
+    return scored.join(labels, on="study_uid", how="left", maintain_order="left")
 
 
 def _study(slices: pl.DataFrame, aggregate: Callable[[NDArray[np.float64]], float]) -> dict[str, object]:
     row: dict[str, object] = {name: slices[name][0] for name in ("study_uid", "patient_id")}
     for key in FINDING_KEYS:
-        labels = slices[key]
-        known = labels.max() == 1 or not labels.null_count()
-        row[key] = labels.max() if known else None
         row[f"probability_{key}"] = aggregate(slices[f"probability_{key}"].to_numpy())
     return row
 
 
-def study_units(frame: pl.DataFrame, finding: str, rows: Mapping[str, int], threshold: float | None) -> Units:
+def study_units(
+    frame: pl.DataFrame, finding: str, rows: Mapping[str, int], threshold: float | None, calibrated: bool = True
+) -> Units:
     """Studies with a label for ``finding``; ``frame`` is from ``studies``."""
-    known = frame.filter(pl.col(finding).is_not_null())
-    return Units(_group(known, finding, "study", rows), known[f"probability_{finding}"].to_numpy(), threshold)
+    known, column = frame.filter(pl.col(finding).is_not_null()), f"probability_{finding}"
+    return Units(_group(known, finding, "study", rows), known[column].to_numpy(), threshold, calibrated=calibrated)
 
 
 def _group(known: pl.DataFrame, finding: str, level: str, rows: Mapping[str, int]) -> Group:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plainscan.bundle import Calibration
-from plainscan.ct.prepare import Box, restore
+from plainscan.ct.prepare import MARGIN, Box, restore
 
 FULL_LOGITS: Final = 8.0  # this far above the operating point the color is full
 
@@ -78,3 +78,27 @@ def on_slice(values: NDArray[np.floating], box: Box, shape: tuple[int, int]) -> 
         (rows, columns), float32; 0 outside the square.
     """
     return restore(values, box, shape)
+
+
+def faded(values: NDArray[np.floating], box: Box, shape: tuple[int, int]) -> NDArray[np.float32]:
+    """As ``on_slice``, fading to nothing in the box's margin: an edge of the box is no edge in the head.
+
+    Args:
+        values: (grid, grid), heat of one slice.
+        box: The square that was cut from the slice.
+        shape: (rows, columns) of the slice.
+
+    Returns:
+        (rows, columns), float32; 0 outside the square and at its edge.
+    """
+    rows = _fade(shape[0], box.top_px, box.side_px)
+    columns = _fade(shape[1], box.left_px, box.side_px)
+    return on_slice(values, box, shape) * rows[:, None] * columns
+
+
+def _fade(length: int, start_px: float, side_px: float) -> NDArray[np.float32]:
+    """0 at the box's edge and outside, 1 where the head begins."""
+    at = (np.arange(length) + 0.5 - start_px) / side_px
+    margin = MARGIN / (1 + 2 * MARGIN)
+    shares: NDArray[np.float32] = np.clip(np.minimum(at, 1 - at) / margin, 0.0, 1.0).astype(np.float32)
+    return shares

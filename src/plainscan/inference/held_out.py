@@ -6,6 +6,7 @@ Maps are reduced to a few numbers as they come; the few that are shown as pictur
 from __future__ import annotations
 
 import io
+import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from plainscan import tables
+from plainscan.bundle import Card
 from plainscan.ct.prepare import Box, resample
+from plainscan.errors import BundleError, TableError
 from plainscan.evaluation.localization import Localization, localize
 from plainscan.findings import FINDING_KEYS
 from plainscan.inference.engine import Model
@@ -50,12 +53,45 @@ class RunSlices:
             truth = tables.read(folder, tables.TRUTH).filter(pl.col("mask").is_not_null())
             self._where = {_key(row): (row["mask"], row["mask_index"]) for row in truth.iter_rows(named=True)}
 
+    def check(self, rows: pl.DataFrame, card: Card) -> None:
+        """Make sure that all pixels and masks of rows of the prepared table are there and fit a bundle.
+
+        Raises:
+            TableError: A shard or a mask file is missing or is not what the table says.
+            BundleError: The slices are not of the bundle's size or number of planes.
+        """
+        expected = (2 * card.neighbors + 1, card.input_size, card.input_size)
+        for name, last in rows.group_by("shard", maintain_order=True).agg(pl.col("row").max()).iter_rows():
+            shape = self._shard(name).shape
+            if len(shape) != 4 or shape[0] <= last:
+                raise _no_shard(name, f"shape {shape}, too short for row {last}")
+            if shape[1:] != expected:
+                raise BundleError(
+                    f"prepared slices of shape {shape[1:]}",
+                    where=card.name,
+                    expected=f"(planes, size, size) = {expected}, as its card says",
+                    remedy="Run `plainscan train` again, or `plainscan prepare` as it was for this bundle.",
+                )
+        test = rows.filter(pl.col("split") == "test").select(tables.SLICE_KEY)
+        masks = {where[0] for row in test.iter_rows(named=True) if (where := self._where.get(_key(row)))}
+        for name in sorted(masks):
+            if not self._mask_file(name).is_file():
+                raise _no_mask(self._mask_file(name), "no such file")
+
+    def _mask_file(self, name: str) -> Path:
+        return self._folder / "truth" / Path(name).name
+
+    def _shard(self, name: str) -> NDArray[np.int16]:
+        if name not in self._shards:
+            try:
+                self._shards[name] = np.load(self._folder / "prepared" / name, mmap_mode="r", allow_pickle=False)
+            except (OSError, ValueError) as error:
+                raise _no_shard(name, "not a readable shard") from error
+        return self._shards[name]
+
     def hu(self, row: Row) -> NDArray[np.int16]:
         """A prepared slice, (planes, size, size), HU."""
-        name = row["shard"]
-        if name not in self._shards:
-            self._shards[name] = np.load(self._folder / "prepared" / name, mmap_mode="r", allow_pickle=False)
-        return np.asarray(self._shards[name][row["row"]])
+        return np.asarray(self._shard(row["shard"])[row["row"]])
 
     def bits(self, row: Row) -> NDArray[np.uint16] | None:
         """The slice's masks on its own grid, (rows, columns), bit i is finding i; None where there are none."""
@@ -64,10 +100,31 @@ class RunSlices:
             return None
         name, index = where
         if self._masks is None or self._masks[0] != name:
-            with np.load(self._folder / "truth" / Path(name).name, allow_pickle=False) as archive:
-                self._masks = name, archive["masks"]
+            try:
+                with np.load(self._mask_file(name), allow_pickle=False) as archive:
+                    self._masks = name, archive["masks"]
+            except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+                raise _no_mask(self._mask_file(name), "not a readable mask file") from error
         found: NDArray[np.uint16] = self._masks[1][index]
         return found
+
+
+def _no_shard(name: str, found: str) -> TableError:
+    return TableError(
+        found,
+        where=f"prepared/{name}",
+        expected="the pixels that prepared.parquet names",
+        remedy="Run `plainscan prepare` again, then the stages after it.",
+    )
+
+
+def _no_mask(path: Path, found: str) -> TableError:
+    return TableError(
+        found,
+        where=f"truth/{path.name}",
+        expected="the masks that truth.parquet names",
+        remedy="Put the phantom's folder truth/ back; without truth.parquet, heat maps are not held against masks.",
+    )
 
 
 def _key(row: Row) -> tuple[str, ...]:

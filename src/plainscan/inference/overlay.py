@@ -6,6 +6,7 @@ Nothing in the pixels, the file name or the metadata says whose slice it is.
 from __future__ import annotations
 
 import hashlib
+import io
 from pathlib import Path
 from typing import Final
 
@@ -43,7 +44,7 @@ def blend(hu: NDArray[np.floating | np.integer], heat: NDArray[np.floating]) -> 
         (rows, columns, 3), uint8.
     """
     grey = np.repeat(to_unit(hu, BRAIN)[..., None] * 255, 3, axis=-1)
-    opacity = OPACITY * heat**0.75  # rises from nothing: weak evidence stays a tint
+    opacity = OPACITY * heat  # rises from nothing: weak evidence stays a tint, none is not seen
     mixed = grey + opacity[..., None] * (colors(heat) - grey)
     result: NDArray[np.uint8] = np.rint(mixed).astype(np.uint8)
     return result
@@ -97,5 +98,7 @@ def file_name(study_uid: str, series_uid: str, slice_index: int) -> str:
 
 def save(page: Image.Image, path: Path) -> None:
     """Write a PNG without metadata, whole or not at all."""
+    data = io.BytesIO()  # Pillow names no cause when a disk is full; Python's own write does
+    page.save(data, format="PNG", compress_level=4)
     with whole_file(path) as partial:
-        page.save(partial, format="PNG", compress_level=4)
+        partial.write_bytes(data.getbuffer())

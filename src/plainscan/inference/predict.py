@@ -59,9 +59,10 @@ def score(model: Model, hu: NDArray[np.int16]) -> Scores:
     findings = len(card.findings)
     logits = np.stack([r[0] for r in results]) if results else np.zeros((0, findings), np.float32)
     maps = np.stack([r[1] for r in results]) if results else np.zeros((0, findings, 1, 1), np.float32)
-    if not np.isfinite(logits).all():
-        raise BundleError("a score that is not a number", where=card.name, expected="finite logits")
-    return Scores(logits, calibrated(logits, card.calibration), maps)
+    probability = calibrated(logits, card.calibration)
+    if not all(np.isfinite(part).all() for part in (logits, probability, maps)):
+        raise BundleError("a score that is not a number", where=card.name, expected="finite logits and maps")
+    return Scores(logits, probability, maps)
 
 
 def calibrated(logits: NDArray[np.floating], calibration: Sequence[Calibration]) -> NDArray[np.float64]:

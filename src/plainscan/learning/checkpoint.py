@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -47,7 +47,8 @@ def save(path: Path, tensors: Mapping[str, Tensor], progress: Progress) -> None:
     """Write tensors and scalars; the old file stays until the new one is complete."""
     plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     with whole_file(path) as partial:
-        save_file(plain, str(partial), metadata={_HEADER: json.dumps(asdict(progress))})
+        # not save_file: its error does not say that a disk is full
+        partial.write_bytes(to_bytes(plain, metadata={_HEADER: json.dumps(asdict(progress))}))
 
 
 def load(path: Path) -> tuple[dict[str, Tensor], Progress] | None:

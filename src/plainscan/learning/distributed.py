@@ -12,6 +12,8 @@ import torch
 from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from plainscan.errors import ConfigError
+
 Wanted = Literal["auto", "cpu", "cuda"]
 
 
@@ -46,9 +48,20 @@ class Group:
 
 
 def pick_device(wanted: Wanted) -> torch.device:
-    """The device asked for; ``auto`` takes a GPU when there is one."""
+    """The device asked for; ``auto`` takes a GPU when there is one.
+
+    Raises:
+        ConfigError: A GPU was asked for and torch finds none.
+    """
     if wanted == "cpu" or (wanted == "auto" and not torch.cuda.is_available()):
         return torch.device("cpu")
+    if not torch.cuda.is_available():
+        raise ConfigError(
+            "torch finds no CUDA device",
+            where="train.device: cuda",
+            expected="a GPU with its driver, and a torch built for it",
+            remedy="Use --device cpu or --device auto.",
+        )
     return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
 
 

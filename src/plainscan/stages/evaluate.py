@@ -1,7 +1,7 @@
 """Stage evaluate: score the test split once, judge it, and write figures and report.
 
-Every time the test labels are opened, `test_looks.json` counts it first, so that a look that ends in an
-error counts too.
+What cannot be judged is refused before the test labels are opened. Every time they are, `test_looks.json` counts
+it first, so that a look that ends in an error counts too.
 """
 
 from __future__ import annotations
@@ -23,17 +23,19 @@ import plainscan
 from plainscan import tables
 from plainscan.bundle import MODEL_FILE, Card
 from plainscan.config import EvaluateSettings
-from plainscan.errors import MissingPartError
+from plainscan.errors import MissingPartError, SplitError
 from plainscan.findings import ANY_FINDING, FINDING_KEYS, SPECIFIC_KEYS, find
 from plainscan.inference.engine import Model, load
 from plainscan.inference.held_out import RunSlices, brain_share, picture, raw_maps, score_slices
 from plainscan.inference.predict import study_probability
 from plainscan.inference.randomize import randomized_model
+from plainscan.stages.chain import check_fresh
+from plainscan.stages.lineage import PATIENTS, check_trained_here
+from plainscan.stages.looks import LOOKS_FILE, count_look
 from plainscan.stages.record import Counts, recorded, say, track
 
 METRICS_FILE: Final = "metrics.json"
 REPORT_FILE: Final = "report.html"
-LOOKS_FILE: Final = "test_looks.json"
 COMPARISON_FILE: Final = "comparison.md"
 PLACE_SLICES: Final = 2000  # of train and tune, for brain area alone
 SANITY_SLICES: Final = 32
@@ -48,8 +50,12 @@ def run(folder: Path, settings: EvaluateSettings) -> Counts:
     Raises:
         MissingPartError: The extra `study` is not installed.
         BundleError: The bundle is incomplete, altered or does not fit the prepared slices.
+        LeakError: The bundle was trained on another split.
+        SplitError: The test split is empty.
+        TableError: A table is stale, or pixels or masks that one names are missing.
     """
     _need_study_extra()
+    check_fresh(folder, "evaluate")
     names = ("prepared.parquet", "prepared", "model", "truth.parquet", "flow.svg")
     outputs = (METRICS_FILE, REPORT_FILE, LOOKS_FILE, f"{tables.PREDICTIONS.name}.parquet")
     return recorded(
@@ -107,6 +113,7 @@ class _Run:
 def _evaluate(folder: Path, settings: EvaluateSettings) -> Counts:
     prepared = tables.read(folder, tables.PREPARED).with_columns(pl.col("slice_height").fill_null(0.5))
     run_ = _Run(folder, settings, load(folder / "model"), RunSlices(folder), prepared)
+    _check(run_)
     looks = _count_look(run_)
     predictions, localized = _score(run_)
     tables.write(predictions, folder, tables.PREDICTIONS)
@@ -118,19 +125,27 @@ def _evaluate(folder: Path, settings: EvaluateSettings) -> Counts:
     return {"test slices": predictions.height, "test studies": metrics["counts"]["test_studies"], "slice AUC": value}
 
 
+def _check(run_: _Run) -> None:
+    """Refuse what cannot be judged, before a look is counted."""
+    check_trained_here(run_.model.card, run_.folder)
+    if run_.test.is_empty():
+        raise SplitError(
+            "the test split is empty",
+            where=str(tables.PREPARED.path(run_.folder)),
+            expected="slices that train and tune have not seen",
+            remedy="Run `plainscan split` with a larger --test, then the stages after it.",
+            code="empty_test",
+        )
+    run_.slices.check(run_.prepared, run_.model.card)
+
+
 def _count_look(run_: _Run) -> dict[str, int]:
-    path = run_.folder / LOOKS_FILE
-    known = json.loads(path.read_text(encoding="utf-8"))["looks"] if path.is_file() else []
     look = {
-        "look": len(known) + 1,
         "model_sha256": run_.model.card.model_sha256,
         "prepared_sha256": tables.file_hash(tables.PREPARED.path(run_.folder)),
         "test_slices": run_.test.height,
     }
-    known.append(look)
-    with tables.whole_file(path) as partial_file:
-        partial_file.write_text(json.dumps({"looks": known}, indent=2) + "\n", encoding="utf-8")
-    return {"count": len(known), "models": len({one["model_sha256"] for one in known})}
+    return count_look(run_.folder, look)
 
 
 def _score(run_: _Run) -> tuple[pl.DataFrame, list[dict[int, Any]]]:
@@ -173,15 +188,12 @@ def _judge(
 
     settings, card, rows = run_.settings, run_.model.card, patient_rows(predictions)
     counts = draw(len(rows), settings.resamples, run_.rng("bootstrap"))
-    thresholds = _thresholds(card)
-    judged = summary.judge_all(
-        predictions,
-        Elsewhere.of(_elsewhere(run_)),
+    frozen = summary.Frozen(
         partial(study_probability, rule=card.study_rule),
-        thresholds,
-        counts,
-        settings.level,
+        _thresholds(card),
+        frozenset(FINDING_KEYS) - set(_uncalibrated(card)),
     )
+    judged = summary.judge_all(predictions, Elsewhere.of(_elsewhere(run_)), frozen, counts, settings.level)
     figures = judged.figures + summary.judge_maps(
         localized, predictions["patient_id"].to_list(), rows, counts, settings.level
     )
@@ -194,14 +206,22 @@ def _judge(
         "positive_patients": judged.positive_patients,
         "figures": [figure.entry() for figure in figures],
     }
-    return metrics, plots.all_plots(judged.slices, judged.studies, counts)
+    bands = plots.Bands.of(judged.figures, settings.level)
+    return metrics, plots.all_plots(judged.slices, judged.studies, counts, bands)
+
+
+def _uncalibrated(card: Card) -> list[str]:
+    """Findings whose score is not a probability: tune could not tell."""
+    return [item.finding for item in card.calibration if item.fitted_on == "none"]
 
 
 def _description(run_: _Run, predictions: pl.DataFrame) -> dict[str, Any]:
     from plainscan.evaluation import summary
+    from plainscan.evaluation.demographics import cohort_table
     from plainscan.evaluation.localization import IOU_THRESHOLD, TOLERANCE
 
-    card, synthetic = run_.model.card, tables.TRUTH.path(run_.folder).is_file()
+    card, synthetic = run_.model.card, summary.is_synthetic(run_.prepared)
+    synthetic = synthetic or tables.TRUTH.path(run_.folder).is_file()
     unit, splits = summary.split_unit(run_.prepared), summary.split_table(run_.prepared)
     point = next((p for p in card.operating_points if (p.level, p.finding) == ("slice", ANY_FINDING)), None)
     rule = f"{point.rule}, chosen on {point.chosen_on}" if point else "0.5, since tune allowed no choice"
@@ -212,6 +232,8 @@ def _description(run_: _Run, predictions: pl.DataFrame) -> dict[str, Any]:
         "resamples": run_.settings.resamples,
         "split_unit": unit,
         "splits": splits,
+        "cohort": cohort_table(run_.prepared, tables.SPLITS),
+        "uncalibrated": _uncalibrated(card),
         "counts": {
             "test_slices": predictions.height,
             "test_studies": predictions["study_uid"].n_unique(),
@@ -227,7 +249,7 @@ def _description(run_: _Run, predictions: pl.DataFrame) -> dict[str, Any]:
             "iou_threshold": IOU_THRESHOLD,
             "grid_px": card.input_size,
         },
-        "warnings": summary.warnings(unit, synthetic, splits),
+        "warnings": summary.warnings(unit, synthetic, splits, summary.patients_by_class(predictions)),
         "limits": summary.limits(unit, synthetic),
         "provenance": _provenance(run_),
     }
@@ -247,7 +269,7 @@ def _provenance(run_: _Run) -> dict[str, Any]:
         "python": platform.python_version(),
         "numpy": np.__version__,
         "onnxruntime": importlib.metadata.version("onnxruntime"),
-        "training": card.provenance,
+        "training": {key: value for key, value in card.provenance.items() if key != PATIENTS},
     }
 
 

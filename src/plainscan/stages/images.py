@@ -17,10 +17,11 @@ from typing import Final
 
 from plainscan import tables
 from plainscan.config import ImagesSettings
-from plainscan.errors import LabelError, PictureError, SourceError
+from plainscan.dicom.names import text_of
+from plainscan.errors import LabelError, PictureError, SourceError, printable
 from plainscan.findings import ANY_FINDING, SPECIFIC_KEYS, find
 from plainscan.pictures import list_pictures, natural_key, read_grey
-from plainscan.stages.record import Counts, recorded, say, track
+from plainscan.stages.record import Counts, recorded, refuse_inside, say, track
 
 ENCODINGS: Final = ("utf-8-sig", "gb18030")
 VALUES: Final = {"1": 1, "1.0": 1, "0": 0, "0.0": 0, "": None}
@@ -65,7 +66,9 @@ def run(folder: Path, settings: ImagesSettings) -> Counts:
     Raises:
         SourceError: No folder of pictures.
         LabelError: A column is missing, a value is not 1, 0 or empty, or rows contradict each other.
+        StorageError: The run folder lies inside the folder of pictures, or cannot be written.
     """
+    refuse_inside(folder, settings.source)
     return recorded(
         "images",
         folder,
@@ -79,6 +82,8 @@ def run(folder: Path, settings: ImagesSettings) -> Counts:
 def _work(folder: Path, settings: ImagesSettings) -> Counts:
     if not settings.source.is_dir():
         raise SourceError("no such folder", where=str(settings.source), expected="a folder of PNG or JPEG slices")
+    if printable(str(settings.source.absolute())) != str(settings.source.absolute()):
+        raise SourceError("a name that is not UTF-8", where=str(settings.source), remedy="Rename the folder.")
     files = list_pictures(settings.source)
     if not files:
         raise SourceError("no PNG or JPEG in it", where=str(settings.source), expected="a folder of slices")
@@ -252,24 +257,31 @@ def _match(
                 ("ambiguous_file", f"{len(named)} pictures") if named else ("missing_file", "no such picture")
             )
             rejects.append(_reject(row.file, code, f"row {row.number}: {detail}"))
-    _check_one_row_each(matched, source)
+    _check_one_row_each(matched)
     used = {path for _, path in matched}
     unlabeled = [path for path in files if path not in used]
     rejects += [_reject(_relative(p, source), "no_label_row", "no row in the labels CSV", p) for p in unlabeled]
-    for code, count in Counter(str(reject["code"]) for reject in rejects).items():
-        names = [str(reject["path"]) for reject in rejects if reject["code"] == code][:SHOWN]
-        say(f"images: {count} {code}: {', '.join(names)}{' …' if count > SHOWN else ''}")
+    _say_rejects(rejects)
     return matched, rejects
 
 
-def _check_one_row_each(matched: Iterable[tuple[Row, Path]], source: Path) -> None:
+def _say_rejects(rejects: Sequence[dict[str, object]]) -> None:
+    """Counts, and rows of the labels CSV; file names may hold a patient's and stay in the table."""
+    for code, count in Counter(str(reject["code"]) for reject in rejects).items():
+        rows = [str(reject["detail"]).partition(":")[0] for reject in rejects if reject["code"] == code]
+        shown = [row for row in rows if row.startswith("row ")][:SHOWN]
+        more = f": {', '.join(shown)}{' …' if count > SHOWN else ''}" if shown else ""
+        say(f"images: {count} {code}{more}; named in {tables.REJECTS.name}.parquet")
+
+
+def _check_one_row_each(matched: Iterable[tuple[Row, Path]]) -> None:
     taken: dict[Path, Row] = {}
     for row, path in matched:
         other = taken.setdefault(path, row)
         if other is not row:
             raise LabelError(
                 f"rows {other.number} and {row.number} name one picture by two spellings",
-                where=_relative(path, source),
+                where="labels",
                 expected="one row per picture",
             )
 
@@ -336,4 +348,4 @@ def _relative(path: Path, source: Path) -> str:
 
 def _reject(name: str, code: str, detail: str, path: Path | None = None) -> dict[str, object]:
     size = path.stat().st_size if path else None
-    return {"path": name, "code": code, "detail": detail, "file_bytes": size}
+    return {"path": text_of(name), "code": code, "detail": detail, "file_bytes": size}

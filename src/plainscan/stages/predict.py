@@ -1,11 +1,13 @@
 """predict: scores and heat maps for a source of DICOM files or pictures, without torch.
 
-`predictions.csv` has a row for everything found in the source; a slice without a score says why.
+`predictions.csv` has a row for everything found in the source; a slice without a score says why. A study is
+called `no_finding` only when it was seen whole.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,15 +18,15 @@ from typing import Final
 import polars as pl
 
 from plainscan.bundle import OperatingPoint
-from plainscan.config import PredictSettings
+from plainscan.config import PredictSettings, SelectSettings
 from plainscan.ct.prepare import HU, head_box, prepare_slice
 from plainscan.dicom.read import Reader
-from plainscan.errors import StorageError
+from plainscan.errors import SourceError
 from plainscan.findings import FINDING_KEYS
 from plainscan.inference import engine, heatmap, overlay
 from plainscan.inference.predict import score, study_probability
-from plainscan.inference.source import Row, Source, Study, collect, planes
-from plainscan.stages.record import Counts, recorded, say, track
+from plainscan.inference.source import NO_HEAD, Row, Source, Study, collect, planes
+from plainscan.stages.record import Counts, recorded, refuse_inside, say, track
 from plainscan.tables import whole_file
 
 PREDICTIONS: Final = "predictions.csv"
@@ -47,7 +49,12 @@ STUDY_COLUMNS: Final[dict[str, type[pl.DataType]]] = {
     "probability": pl.Float64,
     "decision": pl.String,
     "flags": pl.String,
+    "study_code": pl.String,
 }
+GAPS: Final = ("incomplete", "missing_block")  # remarks of the selection: slices are missing
+FEWEST: Final = SelectSettings().minimum_slices  # fewer are a fragment of a head, as in `select`
+HEATMAP_NAME: Final = re.compile(r"[0-9a-f]{8}_[0-9a-f]{4}_[0-9]{3,}\.png")
+FORMULA: Final = r"^([=+\-@\t\r])"  # a spreadsheet would run a text that starts so
 DIGITS: Final = 8  # of a probability in a CSV: enough to see on which side of the threshold it lies
 SHOWN_STUDIES: Final = 10
 
@@ -60,11 +67,12 @@ def run(folder: Path, settings: PredictSettings) -> Counts:
         settings: Source, bundle, the burnt-in window of pictures.
 
     Raises:
-        SourceError: Nothing to score, or pictures without a window.
+        SourceError: Nothing to score, or pictures without a window. When no slice could be scored, the tables that
+            say why are written first.
         BundleError: The bundle is incomplete or altered.
-        StorageError: The folder cannot be written.
+        StorageError: The folder cannot be written, or lies inside the source.
     """
-    _check_folder(folder, settings.source)
+    refuse_inside(folder, settings.source)
     return recorded(
         "predict",
         folder,
@@ -73,19 +81,6 @@ def run(folder: Path, settings: PredictSettings) -> Counts:
         inputs=[settings.source, settings.model],
         outputs=[folder / PREDICTIONS, folder / STUDIES, folder / HEATMAPS],
     )
-
-
-def _check_folder(folder: Path, source: Path) -> None:
-    if source.is_dir() and folder.resolve().is_relative_to(source.resolve()):
-        raise StorageError(
-            "the results would lie inside the source", where=str(folder), expected="a folder outside the source"
-        )
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageError(
-            error.strerror or "cannot be made", where=str(folder), expected="a folder that can be written"
-        ) from error
 
 
 @dataclass
@@ -134,7 +129,7 @@ class _Scorer:
         if self.heatmaps:
             threshold = self.slice_point.threshold
             grid = heatmap.heat(scores.maps[:, 0], scores.logits[:, 0], card.calibration[0], threshold)[0]
-            page = overlay.render(middle, heatmap.on_slice(grid, box, middle.shape), probabilities[0], threshold)
+            page = overlay.render(middle, heatmap.faded(grid, box, middle.shape), probabilities[0], threshold)
             name = _heatmap_name(row, len(self.rows))
             overlay.save(page, self.heatmaps / name)
             found["heatmap"] = f"{HEATMAPS}/{name}"
@@ -144,15 +139,20 @@ class _Scorer:
         scored = [float(str(row["probability"])) for row in rows if row.get("probability") is not None]
         probability = study_probability(scored, self.model.card.study_rule) if scored else None
         flags = [*geometry_flags(study), *remarks]
-        if len(scored) < len(rows):
-            flags.append(f"incomplete: {len(rows) - len(scored)} not scored")
+        lost = sum(map(bool, _codes_of_head(rows)))
+        if lost:
+            flags.append(f"incomplete: {lost} not scored")
+        decision = None if probability is None else _decision(probability, self.study_point)
+        if decision == "no_finding" and not seen_whole(rows, (*study.flags, *remarks)):
+            decision = "incomplete"
         return {
             **{name: rows[0][name] for name in ("patient", "study", "series")},
             "slices": len(rows),
             "slices_scored": len(scored),
             "probability": probability,
-            "decision": None if probability is None else _decision(probability, self.study_point),
+            "decision": decision,
             "flags": "; ".join(flags),
+            "study_code": _short(rows[0]["study"]),
         }
 
 
@@ -165,6 +165,29 @@ def _heatmap_name(row: Row, number: int) -> str:
 
 def _decision(probability: float, point: OperatingPoint) -> str:
     return "finding" if probability >= point.threshold else "no_finding"
+
+
+def seen_whole(rows: list[Row], flags: tuple[str, ...]) -> bool:
+    """Whether enough of a study was scored to call it free of findings.
+
+    Args:
+        rows: Its slices, lowest first, with `not_scored` where there is no score. Slices without a head at either
+            end, above the vertex or below the chin, are no loss.
+        flags: Coded remarks of the selection and of reading.
+
+    >>> head, air = {}, {"not_scored": "no_head"}
+    >>> seen_whole([head] * 8 + [air], ()), seen_whole([head] * 4 + [air] + [head] * 4, ()), seen_whole([head], ())
+    (True, False, False)
+    """
+    codes = _codes_of_head(rows)
+    return len(codes) >= FEWEST and not any(codes) and not set(GAPS) & set(flags)
+
+
+def _codes_of_head(rows: list[Row]) -> list[object]:
+    """`not_scored` of each slice from the first that shows a head to the last."""
+    codes = [row.get("not_scored") for row in rows]
+    shown = [i for i, code in enumerate(codes) if code != NO_HEAD]
+    return codes[shown[0] : shown[-1] + 1] if shown else []
 
 
 def geometry_flags(study: Study) -> list[str]:
@@ -208,30 +231,44 @@ def _study_rows(scored: list[Row], source: Source) -> list[Row]:
             entry = others.setdefault(
                 row["study"], {**row, "series": None, "slices": 0, "slices_scored": 0, "flags": "nothing selected"}
             )
+            entry["study_code"] = _short(row["study"])
             entry["slices"] = int(str(entry["slices"])) + 1
     return [*scored, *others.values()]
 
 
 @contextmanager
 def _new_folder(path: Path, wanted: bool) -> Iterator[Path | None]:
-    """A folder that is filled aside and takes the place of the old one only when it is whole."""
+    """Heat maps are made aside and take the place of the old ones only when they are whole; other files stay."""
     partial = path.with_name(f".{path.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     try:
         if wanted:
             partial.mkdir(parents=True)
         yield partial if wanted else None
-        shutil.rmtree(path, ignore_errors=True)
-        if wanted:
-            partial.replace(path)
+        _replace(path, partial)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
 
+def _replace(path: Path, partial: Path) -> None:
+    old = [file for file in path.iterdir() if HEATMAP_NAME.fullmatch(file.name)] if path.is_dir() else []
+    for file in old:
+        file.unlink()
+    new = sorted(partial.iterdir()) if partial.is_dir() else []
+    if new:
+        path.mkdir(exist_ok=True)
+    for file in new:
+        file.replace(path / file.name)
+    if path.is_dir() and not any(path.iterdir()):
+        path.rmdir()
+
+
 def _write(path: Path, rows: list[Row], columns: dict[str, type[pl.DataType]]) -> None:
     frame = pl.DataFrame([{name: row.get(name) for name in columns} for row in rows], schema=columns, orient="row")
+    safe = pl.col(pl.String).str.replace(FORMULA, "'${1}")
+    text = frame.with_columns(pl.col(pl.Float64).round(DIGITS), safe).write_csv()
     with whole_file(path) as partial:
-        frame.with_columns(pl.col(pl.Float64).round(DIGITS)).write_csv(partial)
+        partial.write_text(text, encoding="utf-8", newline="")
 
 
 def _report(folder: Path, source: Source, scorer: _Scorer, rows: list[Row]) -> Counts:
@@ -247,11 +284,19 @@ def _report(folder: Path, source: Source, scorer: _Scorer, rows: list[Row]) -> C
         say("This model looks at neighboring slices; pictures have none, so each was repeated in their place.")
     say(f"Results: {folder / PREDICTIONS}")
     say("Research software, not a medical device: for no clinical decision.")
+    if not any(row.get("probability") is not None for row in rows):
+        raise SourceError(
+            f"none of {len(rows)} files or images could be scored",
+            where=str(folder / PREDICTIONS),
+            expected="at least one slice of a plain axial head CT",
+            remedy="Its column not_scored says why.",
+            code="nothing_scored",
+        )
     return {
         "studies": 0 if source.pictures else len(scorer.studies),
         "slices scored": sum(row.get("probability") is not None for row in rows),
         "not scored": sum(reasons.values()),
-        "findings": sum(row.get("decision") == "finding" for row in rows),
+        "slices called finding": sum(row.get("decision") == "finding" for row in rows),
     }
 
 
@@ -266,5 +311,8 @@ def _describe(row: Row, study: Study) -> str:
     if study.spacings_mm:
         parts.append(f"spacing {min(study.spacings_mm):.2f}-{max(study.spacings_mm):.2f} mm")
     if row["probability"] is not None:
-        parts.append(f"p(any finding) {row['probability']:.2f}: {row['decision']}")
+        said = (
+            "incomplete, too little was seen to say no_finding" if row["decision"] == "incomplete" else row["decision"]
+        )
+        parts.append(f"p(any finding) {row['probability']:.2f}: {said}")
     return ", ".join(parts)

@@ -24,10 +24,11 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from plainscan.config import PrepareSettings
-from plainscan.ct.prepare import Box, head_box, planes_around, prepare_slice
+from plainscan.ct.prepare import PREPARATION, Box, head_box, planes_around, prepare_slice
 from plainscan.ct.window import Window
 from plainscan.errors import SourceError
 from plainscan.pictures import read_picture
+from plainscan.stages.chain import check_fresh
 from plainscan.stages.record import Counts, recorded, say, track
 from plainscan.tables import COHORT, MANIFEST, PREPARED, SLICE_KEY, read, whole_file, write
 
@@ -68,7 +69,12 @@ class Piece:
 
 
 def run(folder: Path, settings: PrepareSettings) -> Counts:
-    """Prepare a run folder's manifest."""
+    """Prepare a run folder's manifest.
+
+    Raises:
+        TableError: The manifest is not made from the tables that lie beside it now.
+    """
+    check_fresh(folder, "prepare")
     return recorded(
         "prepare",
         folder,
@@ -76,6 +82,7 @@ def run(folder: Path, settings: PrepareSettings) -> Counts:
         lambda: _work(folder, settings),
         inputs=[MANIFEST.path(folder), COHORT.path(folder)],
         outputs=[PREPARED.path(folder), folder / SHARD_FOLDER],
+        rules=PREPARATION,
     )
 
 

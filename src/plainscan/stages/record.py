@@ -2,18 +2,23 @@
 
 A stage module has ``run(folder, settings) -> Counts``. Its body is wrapped by ``recorded``, which
 
-1. compares settings and input hashes with ``<stage>.run.json`` and skips when they and the outputs agree;
-2. removes the old record, so that an interrupted stage never looks whole;
-3. runs the work and writes the new record: settings, input and output hashes, version, counts, wall time.
+1. makes the folder and locks it, so that two commands never write to one run folder at once;
+2. compares settings and input hashes with ``<stage>.run.json`` and skips when they and the outputs agree;
+3. removes the old record, so that an interrupted stage never looks whole;
+4. runs the work and writes the new record: settings, input and output hashes, version, counts, wall time.
 """
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import hashlib
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,6 +27,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 import plainscan
+from plainscan.errors import StorageError, printable, storage_error
 from plainscan.tables import file_hash, whole_file
 
 Counts = dict[str, int | float | str]
@@ -32,7 +38,7 @@ console = Console(stderr=True, highlight=False)
 
 def say(text: str) -> None:
     """One line to the person at the terminal (stderr; standard output is for results)."""
-    console.print(text, markup=False, soft_wrap=True)
+    console.print(printable(text), markup=False, soft_wrap=True)
 
 
 def track(items: Iterable[T], label: str, total: int | None = None) -> Iterator[T]:
@@ -57,8 +63,24 @@ def fingerprint(path: Path) -> str:
     digest = hashlib.sha256()
     for file in sorted(p for p in path.rglob("*") if p.is_file()):
         status = file.stat()
-        digest.update(f"{file.relative_to(path)}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+        name = os.fsencode(file.relative_to(path))  # a name need not be UTF-8
+        digest.update(name + f"\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
     return digest.hexdigest()
+
+
+def refuse_inside(folder: Path, source: Path) -> None:
+    """Refuse a run folder that is its source or lies in it: a source is never written to.
+
+    Raises:
+        StorageError: It is or does, symbolic links followed.
+    """
+    if source.is_dir() and folder.resolve().is_relative_to(source.resolve()):
+        raise StorageError(
+            "the results would lie inside the source",
+            where=str(folder),
+            expected="a folder outside the source",
+            remedy="Choose another --out.",
+        )
 
 
 def recorded(
@@ -69,6 +91,7 @@ def recorded(
     *,
     inputs: Sequence[Path],
     outputs: Sequence[Path],
+    rules: str = "",
 ) -> Counts:
     """Run a stage's work, or skip it when nothing changed.
 
@@ -79,17 +102,70 @@ def recorded(
         work: Does it and returns counts.
         inputs: Files and folders it reads.
         outputs: Files and folders it leaves.
+        rules: Name of the rules that it works by, where these may change while the settings stay.
 
     Returns:
         The counts, from the record when skipped.
+
+    Raises:
+        StorageError: The folder cannot be made or written, the disk is full, or another command is at work in it.
     """
-    path = folder / f"{stage}.run.json"
-    asked = {
-        "stage": stage,
-        "plainscan": plainscan.__version__,
-        "settings": settings.model_dump(mode="json"),
-        "inputs": {p.name: fingerprint(p) for p in inputs if p.exists()},
-    }
+    with _locked(folder):
+        try:
+            asked = {
+                "stage": stage,
+                "plainscan": plainscan.__version__,
+                "rules": rules,
+                "settings": settings.model_dump(mode="json"),
+                "inputs": {p.name: fingerprint(p) for p in inputs if p.exists()},
+            }
+            return _recorded(folder / f"{stage}.run.json", asked, work, outputs)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+                raise storage_error(error, folder) from error
+            raise
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold a run folder for one command; one that was made for a command that failed at once goes again."""
+    known = folder.exists()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise storage_error(error, folder) from error
+    try:
+        _lock(handle, folder)
+        yield
+    except BaseException:
+        if not known:
+            with suppress(OSError):  # not empty: something was made
+                folder.rmdir()
+        raise
+    finally:
+        with suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_UN)  # also for child processes that still hold a copy
+        os.close(handle)
+
+
+def _lock(handle: int, folder: Path) -> None:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise StorageError(
+            "another plainscan command is at work in it",
+            where=str(folder),
+            expected="one command at a time",
+            remedy="Wait for it to end, or choose another folder.",
+            code="busy",
+        ) from error
+    except OSError:
+        return  # a network disk without locks: nothing to hold
+
+
+def _recorded(path: Path, asked: dict[str, Any], work: Callable[[], Counts], outputs: Sequence[Path]) -> Counts:
+    stage = asked["stage"]
     known = _read(path)
     if known and {key: known.get(key) for key in (*asked, "outputs")} == asked | {"outputs": _hashes(outputs)}:
         say(f"{stage}: unchanged, skipped")
@@ -100,7 +176,8 @@ def recorded(
     seconds = time.monotonic() - started
     record = {**asked, "outputs": _hashes(outputs), "counts": counts, "wall_time_s": round(seconds, 2)}
     with whole_file(path) as partial:
-        partial.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
+        partial.write_text(text, encoding="utf-8", errors="backslashreplace")
     say(f"{stage}: {', '.join(f'{value} {key}' for key, value in counts.items())} ({seconds:.1f} s)")
     return counts
 

@@ -7,9 +7,10 @@ from pathlib import Path
 import polars as pl
 
 from plainscan.config import ScanSettings
+from plainscan.dicom.files import count_files
 from plainscan.dicom.scan import gather, scan
 from plainscan.errors import SourceError
-from plainscan.stages.record import Counts, recorded, say, track
+from plainscan.stages.record import Counts, recorded, refuse_inside, say, track
 from plainscan.tables import CATALOGUE, REJECTS, write
 
 
@@ -19,6 +20,7 @@ def run(folder: Path, settings: ScanSettings) -> Counts:
     Raises:
         SourceError: There is no such source, or no DICOM image in it.
     """
+    refuse_inside(folder, settings.source)
     outputs = [table.path(folder) for table in (CATALOGUE, REJECTS)]
     return recorded(
         "scan", folder, settings, lambda: _work(folder, settings), inputs=[settings.source], outputs=outputs
@@ -48,7 +50,7 @@ def _work(folder: Path, settings: ScanSettings) -> Counts:
 
 def _count(source: Path) -> int | None:
     """How many files there are, for the progress bar; unknown for archives and single files."""
-    return sum(1 for file in source.rglob("*") if file.is_file()) if source.is_dir() else None
+    return count_files(source) if source.is_dir() else None
 
 
 def _say_rejects(rejects: pl.DataFrame) -> None:

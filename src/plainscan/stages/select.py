@@ -95,9 +95,8 @@ def _say_few(cohort: pl.DataFrame, minimum_slices: int) -> None:
 def _say_exclusions(exclusions: pl.DataFrame) -> None:
     mixed = exclusions.filter(pl.col("level") == "study", pl.col("code") == "several_patients").height
     if mixed:
-        say(
-            f"select: {mixed} {'study' if mixed == 1 else 'studies'} left out whole, since the images name more than one patient: several_patients"
-        )
+        studies = "study" if mixed == 1 else "studies"
+        say(f"select: {mixed} {studies} left out whole: their images name more than one patient (several_patients)")
     images = exclusions.filter(pl.col("level") != "study")
     counted = images.group_by("code").agg(pl.col("slices").sum(), pl.col("series_uid").n_unique())
     for code, slices, series in counted.sort("slices", "code", descending=[True, False]).iter_rows():

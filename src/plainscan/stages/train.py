@@ -19,12 +19,15 @@ import plainscan
 from plainscan.bundle import Calibration, Card, OperatingPoint, write_bundle
 from plainscan.config import TrainSettings
 from plainscan.errors import LabelError, MissingPartError
-from plainscan.evaluation.calibration import fit_platt
+from plainscan.evaluation.calibration import IDENTITY, fit_platt
 from plainscan.evaluation.metrics import auc, log_loss, once, rank
 from plainscan.evaluation.operating_point import choose_operating_point
+from plainscan.evaluation.units import study_labels
 from plainscan.findings import ANY_FINDING, FINDING_KEYS
 from plainscan.inference.engine import Model
 from plainscan.inference.predict import calibrated, score, study_probability
+from plainscan.stages.chain import check_fresh
+from plainscan.stages.lineage import PATIENTS, check_init, training_patients
 from plainscan.stages.record import Counts, fingerprint, recorded, say, track
 from plainscan.tables import MANIFEST, PREPARED, SPLITS, file_hash, read
 
@@ -50,6 +53,9 @@ def run(folder: Path, settings: TrainSettings) -> Counts:
     Raises:
         MissingPartError: torch is not installed.
         LabelError: A split lacks slices with, or slices without, any finding.
+        LeakError: The bundle to start from was trained on patients of tune or test.
+        TableError: The prepared table is not made from the tables that lie beside it now.
+        ConfigError: A GPU was asked for and there is none.
     """
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing:
@@ -58,6 +64,9 @@ def run(folder: Path, settings: TrainSettings) -> Counts:
         )
     from plainscan.learning.distributed import process_group
 
+    check_fresh(folder, "train")
+    if settings.init is not None:
+        check_init(read(folder, PREPARED), settings.init)
     with process_group(settings.device) as group:
         return _lead(folder, settings, group) if group.rank == 0 else _follow(folder, settings, group)
 
@@ -203,10 +212,11 @@ def _calibration(logits: Logits, labels: NDArray[np.float32]) -> tuple[Calibrati
     result = []
     for i, finding in enumerate(FINDING_KEYS):
         known = ~np.isnan(labels[:, i])
-        if len(np.unique(labels[known, i])) < 2:
+        fitted = fit_platt(logits[known, i], labels[known, i])
+        if fitted is IDENTITY:  # the logits do not rise with the label: nothing was fitted
             result.append(Calibration(finding=finding))
             continue
-        slope, intercept = fit_platt(logits[known, i], labels[known, i])
+        slope, intercept = fitted
         result.append(Calibration(finding=finding, slope=slope, intercept=intercept, fitted_on="tune"))
     return tuple(result)
 
@@ -218,8 +228,9 @@ def _operating_points(
     points = [_point("slice", key, probability[:, i], labels[:, i], target) for i, key in enumerate(FINDING_KEYS)]
     studies = prepared.filter(pl.col("split") == "tune")["study_uid"].to_numpy()
     groups = [np.flatnonzero(studies == uid) for uid in dict.fromkeys(studies)]
-    # numpy's max passes NaN on: a study without a positive and with an unknown slice is unknown
-    truth = np.array([1.0 if (labels[g, 0] == 1).any() else labels[g, 0].max() for g in groups], np.float32)
+    # from all slices of a study, also those in another split: a study is ill or not as a whole
+    known = dict(study_labels(prepared).select("study_uid", ANY_FINDING).iter_rows())
+    truth = np.array([known[uid] for uid in dict.fromkeys(studies)], np.float32)  # None becomes NaN
     study = np.array([study_probability(probability[g, 0]) for g in groups])
     points.append(_point("study", ANY_FINDING, study, truth, target))
     if points[-1] is None:
@@ -249,6 +260,7 @@ def _provenance(folder: Path, settings: TrainSettings, prepared: pl.DataFrame) -
         "prepared_sha256": file_hash(PREPARED.path(folder)),
         "splits": {split: _split_counts(prepared.filter(pl.col("split") == split)) for split in SPLITS},
         "settings": asked,
+        PATIENTS: training_patients(prepared, settings.init),
         "seed": settings.seed,
         "torch": importlib.metadata.version("torch"),
     }

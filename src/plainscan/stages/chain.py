@@ -1,0 +1,80 @@
+"""Is every table made from the ones that lie beside it now? The run records know.
+
+`split` again without `prepare`, or `label` again without `split`, leaves tables that no longer belong together.
+Figures from such a folder describe an experiment that nobody made.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+from plainscan.errors import TableError
+from plainscan.stages.record import fingerprint
+from plainscan.tables import TABLES, TRUTH
+
+ORDER: Final = ("select", "label", "split", "prepare", "train", "evaluate")
+# Folders are not held against records: their fingerprint holds times, which a copy of a run changes.
+_TABLES: Final = tuple(f"{table.name}.parquet" for table in TABLES if table is not TRUTH)
+_AGAIN: Final = "Run `plainscan {stage}` again, then the stages after it."
+
+
+def check_fresh(folder: Path, stage: str) -> None:
+    """Refuse a run folder in which a stage before this one read other tables than lie there now.
+
+    A table that was made or replaced by hand passes: a record speaks only for the tables it wrote.
+
+    Args:
+        folder: The run folder.
+        stage: The stage about to run.
+
+    Raises:
+        TableError: Names the stage to run again.
+    """
+    for earlier in ORDER[: ORDER.index(stage)]:
+        record = _record(folder, earlier)
+        if _changed(folder, record, "outputs"):
+            continue
+        for name in _changed(folder, record, "inputs"):
+            raise TableError(
+                f"changed since `{earlier}` read it",
+                where=str(folder / name),
+                expected="tables that belong together",
+                remedy=_AGAIN.format(stage=earlier),
+                code="stale",
+            )
+    if stage == "evaluate":
+        _check_training_ended(folder)
+
+
+def _record(folder: Path, stage: str) -> dict[str, Any]:
+    try:
+        found = json.loads((folder / f"{stage}.run.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _changed(folder: Path, record: dict[str, Any], side: str) -> list[str]:
+    """Tables on one side of a record whose bytes are others now; one that is not there cannot be told."""
+    known = record.get(side)
+    pairs = known.items() if isinstance(known, dict) else ()
+    return [
+        name
+        for name, digest in pairs
+        if name in _TABLES and (folder / name).is_file() and fingerprint(folder / name) != digest
+    ]
+
+
+def _check_training_ended(folder: Path) -> None:
+    """A training removes its record when it begins: without one, the model beside its traces is an older one."""
+    begun, ended = (folder / "train").is_dir(), (folder / "train.run.json").is_file()
+    if begun and not ended and (folder / "model").is_dir():
+        raise TableError(
+            "the training that began last did not end; the model is of an earlier one",
+            where=str(folder / "model"),
+            expected="the model of the last training",
+            remedy=_AGAIN.format(stage="train"),
+            code="stale",
+        )

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from plainscan.config import EvaluateSettings, PrepareSettings, TrainSettings
+from plainscan.errors import TableError
+from plainscan.stages import evaluate, prepare, train
+from plainscan.stages.chain import check_fresh
+from plainscan.stages.record import fingerprint
+
+STAGES = {
+    "label": (["cohort.parquet", "reports.csv", "truth.parquet"], ["labels.parquet"]),
+    "split": (["cohort.parquet", "labels.parquet"], ["manifest.parquet"]),
+    "prepare": (["manifest.parquet", "cohort.parquet"], ["prepared.parquet", "prepared"]),
+    "train": (["prepared.parquet", "prepared"], ["model"]),
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A run folder as the stages leave it: tables and records that belong together."""
+    run = tmp_path / "run"
+    for name in ("prepared", "model", "train"):
+        (run / name).mkdir(parents=True)
+        (run / name / "file").write_text(name)
+    for stage in STAGES:
+        for name in (*STAGES[stage][0], *STAGES[stage][1]):
+            if not (run / name).exists():
+                (run / name).write_text(name)
+    for stage, (inputs, outputs) in STAGES.items():
+        sides = {"inputs": inputs, "outputs": outputs}
+        record = {side: {name: fingerprint(run / name) for name in names} for side, names in sides.items()}
+        (run / f"{stage}.run.json").write_text(json.dumps({"stage": stage, **record}))
+    return run
+
+
+def again(folder: Path, stage: str) -> None:
+    """Another result of a stage, with its record."""
+    path = folder / f"{stage}.run.json"
+    record = json.loads(path.read_text())
+    for name in (name for name in record["outputs"] if (folder / name).is_file()):
+        (folder / name).write_text("another")
+        record["outputs"][name] = fingerprint(folder / name)
+    path.write_text(json.dumps(record))
+
+
+@pytest.mark.parametrize("stage", ["prepare", "train", "evaluate"])
+def test_tables_that_belong_together_pass_also_when_copied(folder: Path, tmp_path: Path, stage: str) -> None:
+    check_fresh(folder, stage)
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy, copy_function=shutil.copyfile)  # other times of modification
+    check_fresh(copy, stage)
+
+
+@pytest.mark.parametrize(
+    ("changed", "refused", "remedy"),
+    [
+        ("label", ("prepare", "train", "evaluate"), "split"),
+        ("split", ("train", "evaluate"), "prepare"),
+        ("prepare", ("evaluate",), "train"),
+    ],
+)
+def test_a_stage_run_again_needs_the_next_one_again(
+    folder: Path, changed: str, refused: tuple[str, ...], remedy: str
+) -> None:
+    again(folder, changed)
+    for stage in refused:
+        with pytest.raises(TableError, match=f"Run `plainscan {remedy}` again") as caught:
+            check_fresh(folder, stage)
+        assert caught.value.exit_code == 2
+
+
+def test_what_comes_later_does_not_matter(folder: Path) -> None:
+    again(folder, "prepare")
+    check_fresh(folder, "prepare")
+    check_fresh(folder, "train")
+
+
+def test_tables_made_by_hand_pass(folder: Path) -> None:
+    (folder / "reports.csv").write_text("of another folder")
+    (folder / "truth.parquet").write_text("of another folder")
+    (folder / "prepared.parquet").write_text("by hand")
+    check_fresh(folder, "train")
+    for path in folder.glob("*.run.json"):
+        path.unlink()
+    (folder / "train" / "file").unlink()
+    (folder / "train").rmdir()
+    check_fresh(folder, "evaluate")
+
+
+def test_an_unreadable_record_says_nothing(folder: Path) -> None:
+    again(folder, "label")
+    (folder / "split.run.json").write_text("{")
+    check_fresh(folder, "prepare")
+
+
+def test_an_interrupted_training_leaves_no_model_to_judge(folder: Path) -> None:
+    (folder / "train.run.json").unlink()
+    check_fresh(folder, "train")
+    with pytest.raises(TableError, match=r"did not end.*Run `plainscan train` again"):
+        check_fresh(folder, "evaluate")
+
+
+def test_the_stages_ask_before_they_work(folder: Path) -> None:
+    again(folder, "label")
+    before = sorted(folder.rglob("*"))
+    for call in (
+        lambda: prepare.run(folder, PrepareSettings()),
+        lambda: train.run(folder, TrainSettings(device="cpu")),
+        lambda: evaluate.run(folder, EvaluateSettings()),
+    ):
+        with pytest.raises(TableError, match="Run `plainscan split` again"):
+            call()
+    assert sorted(folder.rglob("*")) == before
