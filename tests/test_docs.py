@@ -35,6 +35,14 @@ def test_the_house_has_its_files(name: str) -> None:
     assert (ROOT / name).is_file()
 
 
+def test_every_dependency_is_pinned_by_name_and_version_alone() -> None:
+    lines = text_of("constraints.txt").splitlines()
+    assert not [line for line in lines if not re.fullmatch(r"[A-Za-z0-9_.-]+==[\w.]+", line)]
+    pinned = {line.split("==")[0].lower().replace("_", "-") for line in lines}
+    asked = re.findall(r'"([a-z][\w-]*)>=', text_of("pyproject.toml"))
+    assert not {name.lower() for name in asked} - pinned - {"setuptools"}
+
+
 @pytest.mark.parametrize("page", PAGES, ids=identify)
 def test_every_link_leads_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
