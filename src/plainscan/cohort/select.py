@@ -20,10 +20,13 @@ from plainscan.cohort.series import CODES, SERIES_FLAGS, Reason, Row, image_reas
 from plainscan.cohort.volumes import Volume, volumes
 from plainscan.config import SelectSettings
 from plainscan.ct.geometry import PIXEL_MM, THICKNESS_MM
+from plainscan.tables import CATALOGUE, COHORT, EXCLUSIONS, empty
 
 Key = tuple[str, str, str, int]
 Reasons = dict[int, Reason]  # by the row's number in the study
 
+# A header's window is never used (it may be missing, multi-valued or of width 0): only a picture has one.
+CARRIED: Final = tuple(name for name in COHORT.columns if name in CATALOGUE.columns and not name.startswith("window_"))
 USUAL_MM: Final = (3.0, 10.0)
 COVERED: Final = 0.7  # of the longest volume in the study
 # Reasons for which slices are missing from a series that is kept.
@@ -61,48 +64,15 @@ def select(catalogue: pl.DataFrame, settings: SelectSettings) -> tuple[pl.DataFr
     Returns:
         Rows for the tables ``cohort`` and ``exclusions``.
     """
-    schema = _cohort_schema(catalogue)
-    chosen, excluded = [pl.DataFrame(schema=schema)], [pl.DataFrame(schema=EXCLUSION_COLUMNS)]
+    chosen, excluded = [empty(COHORT)], [empty(EXCLUSIONS)]
     for _, study in (
         without_nonsense(catalogue).sort("study_uid", "path", "frame").group_by("study_uid", maintain_order=True)
     ):
         rows = study.to_dicts()
         slices, reasons = select_study(rows, settings)
-        chosen.append(pl.DataFrame(slices, schema=schema))
-        excluded.append(pl.DataFrame(_exclusions(rows, reasons, nothing_left=not slices), schema=EXCLUSION_COLUMNS))
+        chosen.append(pl.DataFrame(slices, schema=COHORT.columns))
+        excluded.append(pl.DataFrame(_exclusions(rows, reasons, nothing_left=not slices), schema=EXCLUSIONS.columns))
     return pl.concat(chosen), pl.concat(excluded)
-
-
-# The columns of the tables `cohort` and `exclusions` that are made here; `stages.select` checks them on writing.
-PLACE_COLUMNS: Final[dict[str, Any]] = {
-    "slice_index": pl.Int32,
-    "slice_count": pl.Int32,
-    "slice_position_mm": pl.Float64,
-    "slice_height": pl.Float64,
-    "tilt_deg": pl.Float64,
-    "flags": pl.List(pl.String),
-}
-EXCLUSION_COLUMNS: Final[dict[str, Any]] = {
-    "level": pl.String,
-    "study_uid": pl.String,
-    "series_uid": pl.String,
-    "instance_uid": pl.String,
-    "frame": pl.Int32,
-    "code": pl.String,
-    "detail": pl.String,
-    "slices": pl.Int32,
-}
-CARRIED: Final = (
-    *("patient_id", "study_uid", "series_uid", "instance_uid", "frame", "source", "path", "kind", "rows", "columns"),
-    *("pixel_spacing_row_mm", "pixel_spacing_column_mm", "slice_thickness_mm"),
-    *("patient_sex", "patient_age", "manufacturer", "convolution_kernel"),
-)
-
-
-def _cohort_schema(catalogue: pl.DataFrame) -> dict[str, Any]:
-    # A header's window is never used (it may be missing, multi-valued or of width 0): only a picture has one.
-    window = {"window_center_hu": pl.Float64, "window_width_hu": pl.Float64}
-    return {**{name: catalogue.schema[name] for name in CARRIED}, **window, **PLACE_COLUMNS}
 
 
 def without_nonsense(catalogue: pl.DataFrame) -> pl.DataFrame:
