@@ -8,7 +8,7 @@ from tests.inference.tiny_bundle import head_slice
 
 from plainscan.bundle import Calibration
 from plainscan.ct.prepare import Box, head_box
-from plainscan.inference.heatmap import FULL_LOGITS, faded, grad_cam, heat, local_logits, on_slice
+from plainscan.inference.heatmap import FIRST_CENTER, FULL_LOGITS, faded, grad_cam, heat, local_logits, on_slice
 from plainscan.inference.overlay import blend
 
 PLAIN = Calibration(finding="any_finding")
@@ -62,8 +62,8 @@ def test_heat_lands_on_the_place_of_the_slice_it_came_from() -> None:
     placed = on_slice(grid, Box(10, 20, 80), (120, 140))
     row, column = np.unravel_index(placed.argmax(), placed.shape)
     assert placed.shape == (120, 140)
-    assert abs(row - (10 + 2.5 * 10)) <= 1
-    assert abs(column - (20 + 5.5 * 10)) <= 1
+    assert abs(row + 0.5 - (10 + (2 + FIRST_CENTER) * 10)) <= 1
+    assert abs(column + 0.5 - (20 + (5 + FIRST_CENTER) * 10)) <= 1
     assert not placed[:10].any()
     assert not placed[:, 100:].any()
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from plainscan.inference.heatmap import FIRST_CENTER
 from plainscan.learning.network import DESIGNS, Block, build
 
 # Learnable parameters of torchvision's models with their 1000-class head of a linear layer.
@@ -58,3 +59,18 @@ def test_same_seed_same_weights_and_the_global_generator_is_untouched() -> None:
     assert torch.equal(first, second)
     assert not torch.equal(first, other)
     assert torch.equal(torch.random.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("cell", [(3, 4), (5, 3)])
+def test_a_cell_of_the_map_looks_where_the_heat_map_is_drawn(cell: tuple[int, int]) -> None:
+    model = build("resnet18", channels=1, findings=1, seed=3).eval()
+    seen = torch.zeros(288, 288)
+    for seed in range(4):
+        image = torch.rand(1, 1, 288, 288, generator=torch.Generator().manual_seed(seed)).requires_grad_()
+        _, maps = model(image)
+        (gradient,) = torch.autograd.grad(maps[0, 0, cell[0], cell[1]], image)
+        seen += gradient[0, 0].square()
+    pixels = torch.arange(288) + 0.5
+    center = [(seen.sum(1) @ pixels / seen.sum()).item(), (seen.sum(0) @ pixels / seen.sum()).item()]
+    expected = [32 * (i + FIRST_CENTER) for i in cell]
+    assert center == pytest.approx(expected, abs=5)  # the middle of the cell's 32 pixels would be 15.5 away

@@ -145,29 +145,32 @@ def resample(values: HU, box: Box, size: int, fill: float) -> NDArray[np.float32
     return result
 
 
-def restore(values: NDArray[np.floating], box: Box, shape: tuple[int, int]) -> NDArray[np.float32]:
+def restore(
+    values: NDArray[np.floating], box: Box, shape: tuple[int, int], first_center: float = 0.5
+) -> NDArray[np.float32]:
     """Put a square grid back onto the source slice: linear interpolation, 0 outside the square.
 
     Args:
         values: (grid, grid), such as a heat map.
         box: The square it covers.
         shape: (rows, columns) of the source slice.
+        first_center: Where the first cell's center lies from the square's edge, in cells.
 
     Returns:
         (rows, columns), float32.
     """
     grid = values.shape[0]
-    rows = _linear(shape[0], box.top_px, box.side_px, grid)
-    columns = _linear(shape[1], box.left_px, box.side_px, grid)
+    rows = _linear(shape[0], box.top_px, box.side_px, grid, first_center)
+    columns = _linear(shape[1], box.left_px, box.side_px, grid, first_center)
     result: NDArray[np.float32] = (rows @ values.astype(np.float32) @ columns.T).astype(np.float32)
     return result
 
 
-def _linear(length: int, start_px: float, extent_px: float, grid: int) -> NDArray[np.float32]:
-    at = (np.arange(length) + 0.5 - start_px) * grid / extent_px - 0.5
-    clamped = np.clip(at, 0, grid - 1)
-    hat = np.clip(1 - np.abs(clamped[:, None] - np.arange(grid)), 0, None)
-    inside = (at >= -0.5) & (at <= grid - 0.5)
+def _linear(length: int, start_px: float, extent_px: float, grid: int, first_center: float) -> NDArray[np.float32]:
+    share = (np.arange(length) + 0.5 - start_px) / extent_px
+    at = np.clip(share * grid - first_center, 0, grid - 1)
+    hat = np.clip(1 - np.abs(at[:, None] - np.arange(grid)), 0, None)
+    inside = (share >= 0) & (share <= 1)
     result: NDArray[np.float32] = (hat * inside[:, None]).astype(np.float32)
     return result
 

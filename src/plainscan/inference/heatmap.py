@@ -15,6 +15,10 @@ from numpy.typing import NDArray
 from plainscan.bundle import Calibration
 from plainscan.ct.prepare import MARGIN, Box, restore
 
+# A ResNet's strided convolutions are centered on the first of the pixels they step over, so cell i of the last map is
+# centered on pixel 32 i of the input, not on the middle of 32 pixels: without this, maps lie half a cell too far to
+# the lower right.
+FIRST_CENTER: Final = 0.5 / 32
 FULL_LOGITS: Final = 8.0  # this far above the operating point the color is full
 
 
@@ -67,7 +71,7 @@ def heat(
 
 
 def on_slice(values: NDArray[np.floating], box: Box, shape: tuple[int, int]) -> NDArray[np.float32]:
-    """A grid put back on its source slice.
+    """A map put back on its source slice, each cell where it looked.
 
     Args:
         values: (grid, grid), such as ``heat`` of one slice.
@@ -77,7 +81,7 @@ def on_slice(values: NDArray[np.floating], box: Box, shape: tuple[int, int]) -> 
     Returns:
         (rows, columns), float32; 0 outside the square.
     """
-    return restore(values, box, shape)
+    return restore(values, box, shape, FIRST_CENTER)
 
 
 def faded(values: NDArray[np.floating], box: Box, shape: tuple[int, int]) -> NDArray[np.float32]:
