@@ -31,6 +31,8 @@ def run(config: Path) -> None:
         UserError: Of the stage that cannot go on; what the stages before it made stays.
     """
     experiment = read_experiment(config)
+    if not any(getattr(experiment, stage) for stage in SHARED_STAGES + UNIT_STAGES):
+        raise ConfigError("no stage to run", where=str(config), expected="a section for each stage, such as [scan]")
     if experiment.units and experiment.split is None:
         raise ConfigError("units without a [split] section", where=f"{config}: units", expected="a [split] section")
     _run_stages(experiment, SHARED_STAGES, experiment.out)
