@@ -13,7 +13,7 @@ from PIL import Image
 from tests.inference.tiny_bundle import head_slice, tiny_bundle
 from tests.stages.tiny_study import PATIENT, ROOT, write_slice
 
-from plainscan.bundle import CARD_FILE, MODEL_FILE, Calibration
+from plainscan.bundle import CARD_FILE, MODEL_FILE, Calibration, read_card
 from plainscan.config import PredictSettings
 from plainscan.ct.window import Window
 from plainscan.dicom.read import Place, Reader
@@ -67,6 +67,13 @@ def test_a_study_is_scored_slice_by_slice_from_the_feet_up(study: Path, bundle: 
     assert rows.sort("probability", descending=True)["slice_index"].head(3).sort().to_list() == [4, 5, 6]
     assert rows.select((pl.col(FINDING_KEYS[1:]) > 0).all()).row(0) == (True,) * 14
     assert set(leftovers(tmp_path / "out")) == {"predictions.csv", "studies.csv", "heatmaps", "predict.run.json"}
+
+
+def test_a_bundle_without_a_study_operating_point_still_scores(study: Path, bundle: Path, tmp_path: Path) -> None:
+    points = [point for point in read_card(bundle).operating_points if point.level == "slice"]
+    rows = predicted(tmp_path / "out", study, tiny_bundle(tmp_path / "bundle", operating_points=points))
+    assert set(rows["decision"]) <= {"finding", "no_finding"}
+    assert pl.read_csv(tmp_path / "out" / "studies.csv")["decision"].to_list() == ["no_operating_point"]
 
 
 def test_decisions_follow_the_frozen_operating_points(study: Path, bundle: Path, tmp_path: Path) -> None:

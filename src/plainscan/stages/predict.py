@@ -22,7 +22,7 @@ from plainscan.config import PredictSettings, SelectSettings
 from plainscan.ct.prepare import HU, head_box, prepare_slice
 from plainscan.dicom.read import Reader
 from plainscan.errors import SourceError
-from plainscan.findings import FINDING_KEYS
+from plainscan.findings import ANY_FINDING, FINDING_KEYS
 from plainscan.inference import engine, heatmap, overlay
 from plainscan.inference.predict import score, study_probability
 from plainscan.inference.source import NO_HEAD, Row, Source, Study, collect, planes
@@ -91,7 +91,7 @@ class _Scorer:
     reader: Reader
     heatmaps: Path | None
     slice_point: OperatingPoint
-    study_point: OperatingPoint
+    study_point: OperatingPoint | None  # none when the tuning set held studies of one class only
     rows: list[Row] = field(default_factory=list)
     studies: list[Row] = field(default_factory=list)
     remedies: dict[str, str] = field(default_factory=dict)
@@ -142,7 +142,9 @@ class _Scorer:
         lost = sum(map(bool, _codes_of_head(rows)))
         if lost:
             flags.append(f"incomplete: {lost} not scored")
-        decision = None if probability is None else _decision(probability, self.study_point)
+        decision = None
+        if probability is not None:
+            decision = _decision(probability, self.study_point) if self.study_point else "no_operating_point"
         if decision == "no_finding" and not seen_whole(rows, (*study.flags, *remarks)):
             decision = "incomplete"
         return {
@@ -206,10 +208,12 @@ def geometry_flags(study: Study) -> list[str]:
 
 def _work(folder: Path, settings: PredictSettings) -> Counts:
     model = engine.load(settings.model, settings.threads)
-    points = engine.operating_point(model.card, "slice"), engine.operating_point(model.card, "study")
+    slice_point = engine.operating_point(model.card, "slice")
+    of_studies = (point for point in model.card.operating_points if point.level == "study")
+    study_point = next((point for point in of_studies if point.finding == ANY_FINDING), None)
     source = collect(settings.source, settings.window)
     with Reader() as reader, _new_folder(folder / HEATMAPS, settings.heatmaps) as partial:
-        scorer = _Scorer(model, reader, partial, *points)
+        scorer = _Scorer(model, reader, partial, slice_point, study_point)
         steps = (step for study in source.studies for step in scorer.study(study))
         for _ in track(steps, "predict", total=sum(len(study.slices) for study in source.studies)):
             pass
