@@ -104,3 +104,19 @@ def test_a_message_about_the_disk_names_path_and_remedy(capsys: pytest.CaptureFi
     said = capsys.readouterr().err
     assert "/data/run/a.csv: Permission denied" in said
     assert "Free some space" not in said
+
+
+def test_a_package_that_only_some_commands_need_is_named_with_its_extra(capsys: pytest.CaptureFixture[str]) -> None:
+    def fail() -> None:
+        raise ModuleNotFoundError("No module named 'scipy'", name="scipy.ndimage")
+
+    assert cli._guard(fail) == 2
+    assert 'scipy.ndimage is not installed. Run: pip install "plainscan[study]"' in capsys.readouterr().err
+
+
+def test_a_package_that_nobody_knows_is_our_mistake(capsys: pytest.CaptureFixture[str]) -> None:
+    def fail() -> None:
+        raise ModuleNotFoundError("No module named 'nonsense'", name="nonsense")
+
+    assert cli._guard(fail) == 1
+    assert "mistake in plainscan" in capsys.readouterr().err

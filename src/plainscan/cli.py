@@ -18,7 +18,7 @@ import typer
 
 import plainscan
 from plainscan import config
-from plainscan.errors import STORAGE, ConfigError, PlainscanError, printable, storage_error
+from plainscan.errors import STORAGE, ConfigError, MissingPartError, PlainscanError, printable, storage_error
 
 # Sub-command: its section, and which of its fields are positional; `RUN` stands for the run folder.
 STAGES: Final[dict[str, tuple[type[config.Section], tuple[str, ...]]]] = {
@@ -32,6 +32,13 @@ STAGES: Final[dict[str, tuple[type[config.Section], tuple[str, ...]]]] = {
     "train": (config.TrainSettings, ("RUN",)),
     "evaluate": (config.EvaluateSettings, ("RUN",)),
     "predict": (config.PredictSettings, ("source",)),
+}
+
+# Packages that only some commands need, and the extra that brings each.
+EXTRAS: Final = {
+    **dict.fromkeys(("jinja2", "matplotlib", "onnx", "scipy", "sklearn"), "study"),
+    **dict.fromkeys(("safetensors", "torch"), "train"),
+    "gdcm": "compressed",
 }
 
 app = typer.Typer(
@@ -177,6 +184,12 @@ def _guard(call: Callable[[], object]) -> int:
         call()
     except PlainscanError as error:
         return _fail(f"Error: {error}", error.exit_code)
+    except ModuleNotFoundError as error:
+        extra = EXTRAS.get((error.name or "").split(".")[0])
+        if extra is None:
+            return _ours()
+        advice = f'Run: pip install "plainscan[{extra}]"'
+        return _fail(f"Error: the package {error.name} is not installed. {advice}", MissingPartError.exit_code)
     except KeyboardInterrupt:
         return _fail("Stopped. Run the same command again to go on.", 130)
     except OSError as error:
