@@ -101,11 +101,6 @@ def test_a_write_that_dies_before_the_card_leaves_no_bundle(folder: Path, monkey
         read_card(folder)
 
 
-def test_a_copy_is_a_bundle(folder: Path, tmp_path: Path) -> None:
-    bundle.copy_bundle(folder, tmp_path / "copy")
-    assert read_card(tmp_path / "copy") == read_card(folder)
-
-
 def edited(folder: Path, change: Callable[[dict[str, Any]], None], *, seal: bool = True) -> Path:
     """The card with a change; `seal`: as one would write it who knows how it is sealed."""
     path = folder / "card.json"

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -177,11 +176,3 @@ def _card(fields: object, path: Path) -> Card:
 def _seal(fields: object) -> str:
     """SHA-256 of a card's canonical JSON: keys sorted, no spaces."""
     return hashlib.sha256(json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
-
-
-def copy_bundle(source: Path, target: Path) -> None:
-    """Copy a verified bundle."""
-    read_card(source)
-    target.mkdir(parents=True, exist_ok=True)
-    for name in (MODEL_FILE, CARD_FILE):
-        shutil.copyfile(source / name, target / name)
