@@ -3,8 +3,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from plainscan.config import TrainSettings
 from plainscan.ct.prepare import PREPARATION, Box, head_box, network_input, prepare_slice, resample, restore, weights
-from plainscan.ct.window import BRAIN, DEFAULT_WINDOWS
+from plainscan.ct.window import BRAIN, Window
+
+DEFAULT_WINDOWS = tuple(Window(*pair) for pair in TrainSettings().windows)
 
 
 def disc(size: int, radius: float, row: float, column: float, hu: float = 35.0) -> np.ndarray:

@@ -2,13 +2,14 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from plainscan.ct.window import BONE, BRAIN, DEFAULT_WINDOWS, SUBDURAL, Window, from_picture, to_unit
+from plainscan.config import TrainSettings
+from plainscan.ct.window import BRAIN, Window, from_picture, to_unit
 
 windows = st.builds(Window, st.floats(-500, 1500), st.floats(1, 4000))
 
 
 def test_the_default_windows_are_brain_subdural_bone() -> None:
-    assert DEFAULT_WINDOWS == (BRAIN, SUBDURAL, BONE) == ((40, 80), (80, 200), (600, 2800))
+    assert TrainSettings().windows == (BRAIN, (80, 200), (600, 2800))
 
 
 @settings(deadline=None, max_examples=50)

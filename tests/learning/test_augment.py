@@ -10,9 +10,12 @@ from hypothesis import strategies as st
 from tests.learning.toy import discs
 from torch import Tensor
 
+from plainscan.config import TrainSettings
 from plainscan.ct.prepare import network_input
-from plainscan.ct.window import DEFAULT_WINDOWS
+from plainscan.ct.window import Window
 from plainscan.learning.augment import Ranges, augmented, plain, white_noise
+
+DEFAULT_WINDOWS = tuple(Window(*pair) for pair in TrainSettings().windows)
 
 USUAL = Ranges()
 NOTHING = Ranges(**{field.name: 0.0 for field in fields(Ranges)})

@@ -35,9 +35,6 @@ class Window(NamedTuple):
 
 
 BRAIN: Final = Window(40.0, 80.0)
-SUBDURAL: Final = Window(80.0, 200.0)
-BONE: Final = Window(600.0, 2800.0)
-DEFAULT_WINDOWS: Final = (BRAIN, SUBDURAL, BONE)
 
 
 def to_unit(hu: NDArray[np.floating | np.integer], window: Window) -> NDArray[np.float32]:
