@@ -10,7 +10,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
@@ -30,10 +30,16 @@ def _parse_path(value: object) -> object:
 
 
 FilePath = Annotated[Path, BeforeValidator(_parse_path)]
+# The word alone is the bundle that comes with plainscan; a folder of that name is meant by ./plainscan. The types keep
+# them apart: a path forgets its leading "./".
+ShippedName = Literal["plainscan"]
+SHIPPED: Final[ShippedName] = "plainscan"
+BundlePath = Annotated[ShippedName | Path, BeforeValidator(_parse_path)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[int, Field(ge=1)]
 # CT numbers lie between -1024 and 3071, so no window in use reaches far beyond.
 WindowPair = tuple[Annotated[float, Field(ge=-2000, le=4000)], Annotated[float, Field(ge=1, le=10_000)]]
+Network = Literal["resnet18", "resnet50", "resnet18-fine", "resnet50-fine"]
 Windows = Annotated[tuple[WindowPair, ...], BeforeValidator(_parse_windows), Field(min_length=1)]
 
 
@@ -55,6 +61,19 @@ class PhantomSettings(Section):
     finding_rate: Share = Field(0.5, description="Share of studies with at least one finding.")
     language: Literal["zh", "en", "mixed"] = Field("mixed", description="Language of the reports.")
     seed: int = Field(2020, description="Same seed, same bytes.")
+
+
+class WorldSettings(Section):
+    """Make synthetic slices for training: shards with masks, straight from the generator, without DICOM."""
+
+    patients: Positive = Field(1920, description="Number of patients; each has two studies.")
+    slices: Positive = Field(16, description="Slices of a study.")
+    size: Annotated[int, Field(ge=64, le=1024, multiple_of=32)] = Field(192, description="Side of the input, pixels.")
+    finding_rate: Share = Field(0.7, description="Share of studies with at least one finding.")
+    tune: Share = Field(0.04, description="Share of patients in the tuning split.")
+    test: Share = Field(0.02, description="Share of patients in the test split.")
+    processes: Annotated[int, Field(ge=0)] = Field(0, description="Processes; 0 means one per core.")
+    seed: int = Field(2020, description="Same seed, same slices.")
 
 
 class ScanSettings(Section):
@@ -109,7 +128,7 @@ class PrepareSettings(Section):
 class TrainSettings(Section):
     """Train one network with one logit per finding, and write its bundle."""
 
-    network: Literal["resnet18", "resnet50"] = Field("resnet50", description="Which residual network.")
+    network: Network = Field("resnet50", description="Which residual network; fine ones have maps at stride 8.")
     windows: Windows = Field(
         ((40.0, 80.0), (80.0, 200.0), (600.0, 2800.0)),
         description="Windows as channels, CENTER/WIDTH in HU, separated by commas.",
@@ -120,16 +139,32 @@ class TrainSettings(Section):
     weight_decay: Annotated[float, Field(ge=0)] = Field(0.05, description="Of weights; never of norms and biases.")
     warmup: Share = Field(0.05, description="Share of all steps.")
     precision: Literal["bf16", "fp32"] = Field("bf16", description="Of the forward pass.")
-    augment: bool = Field(True, description="Augmentation that is physically possible for CT.")
-    init: FilePath | None = Field(None, description="Weight file in torchvision's format, or a bundle, to start from.")
+    augment: Literal["off", "usual", "wide"] = Field(
+        "usual", description="What else the scan could have looked like: one department's, or any department's."
+    )
+    start_size: Annotated[int, Field(ge=0, le=1024, multiple_of=32)] = Field(
+        0, description="Side of the input at first, pixels; it grows to the prepared size. 0: that size throughout."
+    )
+    mask_weight: Annotated[float, Field(ge=0)] = Field(
+        1.0, description="Weight of the masks' loss beside the labels'; for fine networks on slices with masks."
+    )
+    init: BundlePath | None = Field(
+        None, description="What to start from: a weight file in torchvision's format, a bundle, or the word plainscan."
+    )
     target_sensitivity: Share = Field(0.95, description="Operating point: best specificity with at least this on tune.")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where to train.")
     seed: int = Field(2020, description="Same seed, same weights on the same machine.")
 
 
 class EvaluateSettings(Section):
-    """Judge the bundle on the test split."""
+    """Judge the bundle on the test split; or one that was trained elsewhere, on any labeled slices."""
 
+    model: BundlePath | None = Field(
+        None, description="Judge this bundle, not the run's own: a folder, or the word plainscan. Needs no training."
+    )
+    split: Literal["test", "all"] = Field(
+        "test", description="Slices to judge; all, whatever their split, is for a bundle that was trained elsewhere."
+    )
     resamples: Positive = Field(1000, description="Bootstrap resamples of patients.")
     level: Annotated[float, Field(gt=0, lt=1)] = Field(0.95, description="Coverage of the intervals.")
     gallery: Annotated[int, Field(ge=0)] = Field(12, description="Worst errors shown of each kind.")
@@ -140,7 +175,9 @@ class PredictSettings(Section):
     """Score a source and draw its heat maps."""
 
     source: FilePath = Field(description="DICOM folder, ZIP or file; or pictures, with --window.")
-    model: FilePath = Field(description="Bundle: the folder that holds model.onnx and card.json.")
+    model: BundlePath = Field(
+        SHIPPED, description="Bundle: a folder with model.onnx and card.json; plainscan is the one that comes with it."
+    )
     window: WindowPair | None = Field(None, description="Window burnt into the pictures, HU.")
     heatmaps: bool = Field(True, description="Write an overlay picture per slice.")
     threads: Annotated[int, Field(ge=0, le=256)] = Field(0, description="Threads; 0 means one per core.")
@@ -165,6 +202,7 @@ class Experiment(Section):
     out: FilePath = Field(description="The run folder.")
     units: tuple[Literal["patient", "image"], ...] = Field((), description="Split units to run side by side.")
     phantom: PhantomSettings | None = None
+    world: WorldSettings | None = None
     images: ImagesSettings | None = None
     scan: ScanSettings | None = None
     select: SelectSettings | None = None

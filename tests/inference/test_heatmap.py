@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.inference.tiny_bundle import head_slice
 
-from plainscan.bundle import Calibration
+from plainscan.bundle import Calibration, Pooling
 from plainscan.ct.prepare import Box, head_box
-from plainscan.inference.heatmap import FIRST_CENTER, FULL_LOGITS, faded, grad_cam, heat, local_logits, on_slice
+from plainscan.inference.heatmap import FULL_LOGITS, faded, grad_cam, heat, local_logits, on_slice, pooled
 from plainscan.inference.overlay import blend
 
 PLAIN = Calibration(finding="any_finding")
@@ -22,19 +22,33 @@ def test_grad_cam_is_the_positive_part() -> None:
     assert grad_cam(np.array([-1.0, 0.0, 2.5], np.float32)).tolist() == [0.0, 0.0, 2.5]
 
 
-def test_mean_of_the_local_logits_is_the_logit() -> None:
+@pytest.mark.parametrize("pooling", ["mean", "log_mean_exp"])
+def test_pooled_local_logits_are_the_logit(pooling: Pooling) -> None:
     logits = np.array([1.25], np.float32)
-    assert local_logits(one_map(0), logits).mean() == pytest.approx(1.25, abs=1e-5)
+    assert pooled(local_logits(one_map(0), logits, pooling), pooling) == pytest.approx(1.25, abs=1e-5)
+
+
+def test_log_mean_exp_follows_the_mean_odds_without_overflow() -> None:
+    maps = np.array([[0.0, 1.0], [-2.0, 3.0]], np.float32)
+    assert pooled(maps, "log_mean_exp") == pytest.approx(np.log(np.exp(maps).mean()), abs=1e-6)
+    assert pooled(maps + 500, "log_mean_exp") == pytest.approx(np.log(np.exp(maps).mean()) + 500, rel=1e-6)
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.integers(0, 999), st.floats(-8, 8), st.floats(0.05, 0.95), st.floats(0.2, 3.0), st.floats(-2, 2))
+@given(
+    st.integers(0, 999),
+    st.floats(-8, 8),
+    st.floats(0.05, 0.95),
+    st.tuples(st.floats(0.2, 3.0), st.floats(-2, 2)),
+    st.sampled_from(["mean", "log_mean_exp"]),
+)
 def test_a_slice_above_the_operating_point_always_has_color(
-    seed: int, logit: float, threshold: float, slope: float, intercept: float
+    seed: int, logit: float, threshold: float, platt: tuple[float, float], pooling: Pooling
 ) -> None:
+    slope, intercept = platt
     calibration = Calibration(finding="any_finding", slope=slope, intercept=intercept)
     probability = 1 / (1 + np.exp(-(slope * logit + intercept)))
-    shown = heat(one_map(seed), np.array([logit], np.float32), calibration, threshold)
+    shown = heat(one_map(seed), np.array([logit], np.float32), calibration, threshold, pooling)
     assert shown.min() >= 0
     assert shown.max() <= 1
     if probability > threshold + 1e-3:
@@ -56,21 +70,23 @@ def test_thresholds_at_the_ends_do_not_divide_by_zero(threshold: float, value: f
     assert (heat(one_map(2), np.zeros(1, np.float32), PLAIN, threshold) == value).all()
 
 
-def test_heat_lands_on_the_place_of_the_slice_it_came_from() -> None:
+@pytest.mark.parametrize("stride", [8, 32])
+def test_heat_lands_on_the_place_of_the_slice_it_came_from(stride: int) -> None:
     grid = np.zeros((8, 8), np.float32)
     grid[2, 5] = 1.0
-    placed = on_slice(grid, Box(10, 20, 80), (120, 140))
+    first = 0.5 / stride
+    placed = on_slice(grid, Box(10, 20, 80), (120, 140), 8 * stride)
     row, column = np.unravel_index(placed.argmax(), placed.shape)
     assert placed.shape == (120, 140)
-    assert abs(row + 0.5 - (10 + (2 + FIRST_CENTER) * 10)) <= 1
-    assert abs(column + 0.5 - (20 + (5 + FIRST_CENTER) * 10)) <= 1
+    assert abs(row + 0.5 - (10 + (2 + first) * 10)) <= 1
+    assert abs(column + 0.5 - (20 + (5 + first) * 10)) <= 1
     assert not placed[:10].any()
     assert not placed[:, 100:].any()
 
 
 def test_an_even_tint_has_no_visible_edge_where_the_box_ends() -> None:
     box, shape = Box(10.5, 20.2, 80), (120, 140)
-    shown = faded(np.full((8, 8), 0.2, np.float32), box, shape)
+    shown = faded(np.full((8, 8), 0.2, np.float32), box, shape, 256)
     step = max(np.abs(np.diff(shown, axis=0)).max(), np.abs(np.diff(shown, axis=1)).max())
     assert step <= 0.2 / 3
     assert not shown[:10].any()
@@ -82,9 +98,10 @@ def test_fading_leaves_the_head_itself_alone() -> None:
     grid = np.random.default_rng(0).uniform(0, 1, (8, 8)).astype(np.float32)
     box = head_box(hu)
     head = hu > -500
-    np.testing.assert_allclose(faded(grid, box, hu.shape)[head], on_slice(grid, box, hu.shape)[head], atol=0.15)
+    shown, placed = faded(grid, box, hu.shape, 256), on_slice(grid, box, hu.shape, 256)
+    np.testing.assert_allclose(shown[head], placed[head], atol=0.15)
     inside = head & (np.hypot(*(np.mgrid[:256, :256] - 128)) < 105)
-    np.testing.assert_array_equal(faded(grid, box, hu.shape)[inside], on_slice(grid, box, hu.shape)[inside])
+    np.testing.assert_array_equal(shown[inside], placed[inside])
 
 
 def test_weak_heat_is_no_visible_box_and_none_leaves_grey_untouched() -> None:

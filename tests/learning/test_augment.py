@@ -13,7 +13,7 @@ from torch import Tensor
 from plainscan.config import TrainSettings
 from plainscan.ct.prepare import network_input
 from plainscan.ct.window import Window
-from plainscan.learning.augment import Ranges, augmented, plain, white_noise
+from plainscan.learning.augment import DRAWS, WIDE, Ranges, View, augmented, moved_masks, plain, resized, white_noise
 
 DEFAULT_WINDOWS = tuple(Window(*pair) for pair in TrainSettings().windows)
 
@@ -27,7 +27,7 @@ def slices(size: int = 48) -> Tensor:
 
 
 def make(ranges: Ranges = USUAL, seed: int = 1, epoch: int = 2, rows: slice = slice(None)) -> Tensor:
-    return augmented(slices()[rows], ROWS[rows], DEFAULT_WINDOWS, seed, epoch, ranges)
+    return augmented(slices()[rows], DEFAULT_WINDOWS, View(ROWS[rows], seed, epoch, ranges))
 
 
 def test_plain_input_has_the_bits_of_the_scoring_path() -> None:
@@ -74,7 +74,7 @@ def test_noise_is_standard_normal_and_independent() -> None:
 
 def test_neighbors_move_together() -> None:
     hu = slices().repeat(1, 3, 1, 1)
-    image = augmented(hu, ROWS, DEFAULT_WINDOWS[:1], 1, 2, replace(Ranges(), noise_hu=0.0))
+    image = augmented(hu, DEFAULT_WINDOWS[:1], View(ROWS, 1, 2, replace(Ranges(), noise_hu=0.0)))
     assert torch.equal(image[:, 0], image[:, 2])
 
 
@@ -87,3 +87,47 @@ def test_drift_changes_air_and_brain_as_a_scanner_would(name: str) -> None:
     limit = 4.3 if name == "offset_hu" else 0.04 * 75 + 0.3
     assert shift.abs().max() < limit
     assert shift.abs().max() > 0.3
+
+
+def test_wide_ranges_hold_the_usual_ones() -> None:
+    assert all(getattr(WIDE, field.name) >= getattr(USUAL, field.name) for field in fields(Ranges))
+
+
+def test_a_picture_has_the_levels_of_its_window_and_nothing_beyond() -> None:
+    hu = torch.linspace(-1000, 1500, 48 * 48).reshape(1, 1, 48, 48).round().to(torch.int16)
+    wide_window = (Window(250, 2600),)  # low enough and high enough to show what is left of -1000 and 1500
+    image = augmented(hu, wide_window, View(ROWS[:1], 1, 2, replace(NOTHING, picture=1.1)))
+    values = image * 2600 - 1050
+    assert -50 < values.min() < 30
+    assert 60 < values.max() < 140
+    assert len(values.round(decimals=2).unique()) <= 256
+
+
+def test_a_mask_moves_with_its_slice() -> None:
+    bits = torch.zeros(6, 16, 16, dtype=torch.int32)
+    bits[:, 4:7, 9:12] = 0b101
+    hu = torch.nn.functional.interpolate((bits[:, None] & 1).float() * 60, scale_factor=4.0).to(torch.int16)
+    view = View(ROWS, 1, 2, replace(NOTHING, rotation_deg=20, shift=0.1, scale=0.1, mirror=0.5))
+    image = augmented(hu, (Window(30, 60),), view)
+    masks = moved_masks(bits, 1, 3, view)
+    assert masks.shape == (6, 3, 8, 8)
+    assert not masks[:, 1].any()
+    assert torch.equal(masks[:, 0], masks[:, 2])
+    for seen, mask in zip(image[:, 0], masks[:, 0], strict=True):
+        pixels, cells = torch.nonzero(seen > 0.5).float().mean(0), torch.nonzero(mask > 0.5).float().mean(0)
+        torch.testing.assert_close(pixels, 8 * cells, atol=4.5, rtol=0)
+
+
+def test_a_smaller_side_is_the_same_picture_averaged() -> None:
+    hu = torch.arange(64.0).reshape(1, 1, 8, 8)
+    small = resized(hu, 4)
+    assert small.shape == (1, 1, 4, 4)
+    assert small.mean() == pytest.approx(hu.mean().item(), rel=1e-3)
+    assert resized(hu, 0) is hu
+
+
+def test_draws_are_told_apart_from_those_of_the_windows() -> None:
+    first = make(replace(NOTHING, picture=0.5))
+    second = augmented(slices(), DEFAULT_WINDOWS[:1], View(ROWS, 1, 2, replace(NOTHING, picture=0.5)))
+    assert View(ROWS, 1, 2).numbers(1, torch.device("cpu"))[0].shape == (6, DRAWS + 2)
+    torch.testing.assert_close(first[:, :1], second)

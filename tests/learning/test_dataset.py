@@ -11,7 +11,7 @@ from tests.learning.toy import discs, write_run
 
 from plainscan.errors import SplitError, TableError
 from plainscan.findings import FINDING_KEYS
-from plainscan.learning.dataset import Batch, Slices, _ahead, batches, epoch_order, open_split
+from plainscan.learning.dataset import Batch, Slices, _ahead, batches, epoch_order, mask_name, open_split
 
 
 @pytest.fixture
@@ -38,6 +38,34 @@ def test_rows_of_another_split_keep_their_place_in_the_table(tmp_path: Path) -> 
     tune = open_split(tmp_path, write_run(tmp_path), "tune")
     assert tune.rows.tolist() == list(range(24, 36))
     assert np.array_equal(tune.gather(np.arange(12)).hu, discs(36, 32, seed=0)[0][24:])
+
+
+def write_masks(folder: Path, dtype: type = np.uint16) -> None:
+    for shard in sorted((folder / "prepared").glob("shard-*.npy")):
+        count = len(np.load(shard))
+        first = int(shard.stem[-4:]) * 10
+        marks = np.arange(first, first + count)[:, None, None]
+        np.save(shard.with_name(mask_name(shard.name)), np.broadcast_to(marks, (count, 8, 8)).astype(dtype))
+
+
+def test_masks_come_with_their_slices(tmp_path: Path) -> None:
+    prepared = write_run(tmp_path)
+    write_masks(tmp_path)
+    masks = open_split(tmp_path, prepared, "train").gather(np.array([23, 0, 10])).masks
+    assert masks is not None
+    assert masks.dtype == np.int32
+    assert masks[:, 3, 3].tolist() == [23, 0, 10]
+
+
+def test_without_masks_there_are_none(train: Slices) -> None:
+    assert train.gather(np.array([0])).masks is None
+
+
+def test_masks_of_another_kind_are_refused(tmp_path: Path) -> None:
+    prepared = write_run(tmp_path)
+    write_masks(tmp_path, np.int16)
+    with pytest.raises(TableError, match=r"masks-0000\.npy"):
+        open_split(tmp_path, prepared, "train")
 
 
 def rows_of(parts: Iterator[Batch]) -> list[list[int]]:

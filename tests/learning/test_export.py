@@ -25,7 +25,9 @@ def trained_looking(name: str, channels: int) -> ResNet:
     return model.eval()
 
 
-@pytest.mark.parametrize(("name", "channels"), [("resnet18", 3), ("resnet34", 1), ("resnet50", 9)])
+@pytest.mark.parametrize(
+    ("name", "channels"), [("resnet18", 3), ("resnet34", 1), ("resnet50", 9), ("resnet18-fine", 3)]
+)
 def test_onnx_runtime_equals_torch(name: str, channels: int) -> None:
     model = trained_looking(name, channels)
     session = onnxruntime.InferenceSession(to_onnx(name, model.state_dict(), size=64))
@@ -37,9 +39,10 @@ def test_onnx_runtime_equals_torch(name: str, channels: int) -> None:
     np.testing.assert_allclose(maps, expected[1], atol=1e-4, rtol=1e-4)
 
 
-def test_initializers_carry_the_state_dict_by_name() -> None:
-    state = trained_looking("resnet18", 3).state_dict()
-    graph = onnx.load_from_string(to_onnx("resnet18", state, 64)).graph
+@pytest.mark.parametrize("name", ["resnet18", "resnet18-fine"])
+def test_initializers_carry_the_state_dict_by_name(name: str) -> None:
+    state = trained_looking(name, 3).state_dict()
+    graph = onnx.load_from_string(to_onnx(name, state, 64)).graph
     found = {part.name: onnx.numpy_helper.to_array(part) for part in graph.initializer}
     counters = {key for key in state if key.endswith("num_batches_tracked")}
     assert set(found) == set(state) - counters

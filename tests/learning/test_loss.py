@@ -5,7 +5,7 @@ import math
 import numpy as np
 import torch
 
-from plainscan.learning.loss import HEAVIEST, masked_loss, positive_weights
+from plainscan.learning.loss import HEAVIEST, SPOT_CELLS, mask_loss, masked_loss, positive_weights
 
 NAN = float("nan")
 
@@ -36,3 +36,24 @@ def test_positive_weights_are_capped_and_never_below_one() -> None:
     labels[:900, 1] = 1
     labels[:, 2] = NAN
     assert positive_weights(labels).tolist() == [HEAVIEST, 1.0, 1.0]
+
+
+def test_a_small_finding_and_a_large_one_cost_the_same_when_missed() -> None:
+    masks = torch.zeros(2, 3, 8, 8)
+    masks[0, 1, :2, :2], masks[1, 1] = 1.0, 1.0
+    missed = torch.full((2, 3, 8, 8), -20.0)
+    costs = [mask_loss(missed[i : i + 1], masks[i : i + 1], torch.ones(3)).item() for i in range(2)]
+    assert math.isclose(costs[0], costs[1], rel_tol=1e-5)
+    assert math.isclose(costs[0], 20 / 2, rel_tol=1e-5)  # the mean over the two findings beside any_finding
+
+
+def test_a_false_spot_of_some_cells_costs_as_much_as_a_missed_finding() -> None:
+    masks = torch.zeros(1, 2, 8, 8)
+    spot = torch.full((1, 2, 8, 8), -20.0)
+    spot[0, 1].view(-1)[:SPOT_CELLS] = 20.0
+    assert math.isclose(mask_loss(spot, masks, torch.ones(2)).item(), 20.0, rel_tol=1e-5)
+
+
+def test_a_perfect_map_costs_nothing() -> None:
+    masks = (torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(0)) > 0.8).float()
+    assert mask_loss(masks * 80 - 40, masks, torch.ones(3)).item() < 1e-6

@@ -3,14 +3,13 @@ from __future__ import annotations
 import pytest
 import torch
 
-from plainscan.inference.heatmap import FIRST_CENTER
 from plainscan.learning.network import DESIGNS, Block, build
 
 # Learnable parameters of torchvision's models with their 1000-class head of a linear layer.
 TORCHVISION = {"resnet18": 11_689_512, "resnet34": 21_797_672, "resnet50": 25_557_032}
 
 
-@pytest.mark.parametrize("name", DESIGNS)
+@pytest.mark.parametrize("name", TORCHVISION)
 def test_parameter_count_equals_torchvision(name: str) -> None:
     model = build(name, channels=3, findings=1000, seed=0)
     assert sum(p.numel() for p in model.parameters()) == TORCHVISION[name]
@@ -61,9 +60,9 @@ def test_same_seed_same_weights_and_the_global_generator_is_untouched() -> None:
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
-@pytest.mark.parametrize("cell", [(3, 4), (5, 3)])
-def test_a_cell_of_the_map_looks_where_the_heat_map_is_drawn(cell: tuple[int, int]) -> None:
-    model = build("resnet18", channels=1, findings=1, seed=3).eval()
+@pytest.mark.parametrize(("name", "cell"), [("resnet18", (3, 4)), ("resnet18", (5, 3)), ("resnet18-fine", (16, 20))])
+def test_a_cell_of_the_map_looks_where_the_heat_map_is_drawn(name: str, cell: tuple[int, int]) -> None:
+    model = build(name, channels=1, findings=1, seed=3).eval()
     seen = torch.zeros(288, 288)
     for seed in range(4):
         image = torch.rand(1, 1, 288, 288, generator=torch.Generator().manual_seed(seed)).requires_grad_()
@@ -72,5 +71,5 @@ def test_a_cell_of_the_map_looks_where_the_heat_map_is_drawn(cell: tuple[int, in
         seen += gradient[0, 0].square()
     pixels = torch.arange(288) + 0.5
     center = [(seen.sum(1) @ pixels / seen.sum()).item(), (seen.sum(0) @ pixels / seen.sum()).item()]
-    expected = [32 * (i + FIRST_CENTER) for i in cell]
-    assert center == pytest.approx(expected, abs=5)  # the middle of the cell's 32 pixels would be 15.5 away
+    expected = [DESIGNS[name].stride * i + 0.5 for i in cell]
+    assert center == pytest.approx(expected, abs=DESIGNS[name].stride if DESIGNS[name].fine else 5)

@@ -14,10 +14,11 @@ from tests.learning.toy import constant_score, write_run
 
 from plainscan.config import TrainSettings
 from plainscan.learning import checkpoint
+from plainscan.learning.augment import plain
 from plainscan.learning.checkpoint import BEST_FILE, CHECKPOINT_FILE
-from plainscan.learning.dataset import open_split
+from plainscan.learning.dataset import mask_name, open_split
 from plainscan.learning.distributed import Group
-from plainscan.learning.train import METRICS_FILE, State, Task, Trainer, learning_rate, make_optimizer
+from plainscan.learning.train import METRICS_FILE, State, Task, Trainer, learning_rate, make_optimizer, side
 from plainscan.tables import PREPARED, read
 
 SETTINGS = TrainSettings(network="resnet18", epochs=2, batch=8, windows=((40.0, 80.0),), warmup=0.2)
@@ -133,7 +134,7 @@ def test_the_epoch_with_the_best_tuning_score_is_kept(tmp_path: Path, scores: tu
 
 
 def test_discs_are_learned(tmp_path: Path) -> None:
-    settings = SETTINGS.model_copy(update={"epochs": 6, "augment": False})
+    settings = SETTINGS.model_copy(update={"epochs": 6, "augment": "off"})
     trainer = Trainer(make_task(tmp_path, settings), CPU)
     list(trainer.steps())
     lines = [json.loads(line) for line in (tmp_path / "train" / METRICS_FILE).read_text().splitlines()]
@@ -157,3 +158,35 @@ def test_norms_and_biases_are_never_decayed(tmp_path: Path) -> None:
     assert kept["weight_decay"] == 0
     assert {p.ndim for p in decayed["params"]} == {4}
     assert len(decayed["params"]) + len(kept["params"]) == len(list(trainer.model.parameters()))
+
+
+def write_disc_masks(folder: Path, size: int, shard: int = 10) -> None:
+    """Where the toy's discs are, on a quarter of its grid, as finding 0 and 2."""
+    for path in (folder / "prepared").glob("shard-*.npy"):
+        hu = torch.from_numpy(np.load(path).astype(np.float32))
+        bright = torch.nn.functional.avg_pool2d(hu, 5, 1, 2)[:, 0] > 50
+        small = torch.nn.functional.max_pool2d(bright[:, None].float(), 4)[:, 0].bool().numpy()
+        np.save(path.with_name(mask_name(path.name)), np.where(small, 0b101, 0).astype(np.uint16))
+
+
+def test_a_fine_network_learns_from_masks_where_the_finding_is(tmp_path: Path) -> None:
+    size = 64
+    write_run(tmp_path, size=size)
+    write_disc_masks(tmp_path, size)
+    settings = SETTINGS.model_copy(
+        update={"network": "resnet18-fine", "epochs": 16, "start_size": 32, "learning_rate": 2e-3}
+    )
+    trainer = Trainer(make_task(tmp_path, settings, seconds=60.0), CPU)
+    assert [side(epoch, settings, size) for epoch in (0, 15)] == [32, size]
+    for _ in trainer.steps():
+        pass
+    batch = trainer.task.slices.gather(np.arange(1, 24, 2))  # those with a disc
+    with torch.no_grad():
+        _, maps = trainer.model.eval()(plain(torch.from_numpy(batch.hu), trainer.windows))
+    assert batch.masks is not None
+    hits = []
+    for found, mask in zip(maps[:, 0], batch.masks, strict=True):
+        row, column = np.unravel_index(int(found.argmax()), found.shape)
+        near = mask[max(0, 2 * row - 2) : 2 * row + 2, max(0, 2 * column - 2) : 2 * column + 2]
+        hits.append(bool((near & 1).any()))
+    assert np.mean(hits) >= 0.75  # a disc with its rim covers a tenth of the picture

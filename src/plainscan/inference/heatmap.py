@@ -12,13 +12,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from plainscan.bundle import Calibration
+from plainscan.bundle import Calibration, Pooling
 from plainscan.ct.prepare import MARGIN, Box, restore
 
-# A ResNet's strided convolutions are centered on the first of the pixels they step over, so cell i of the last map is
-# centered on pixel 32 i of the input, not on the middle of 32 pixels: without this, maps lie half a cell too far to
-# the lower right.
-FIRST_CENTER: Final = 0.5 / 32
 FULL_LOGITS: Final = 8.0  # this far above the operating point the color is full
 
 
@@ -28,30 +24,55 @@ def grad_cam(maps: NDArray[np.float32]) -> NDArray[np.float32]:
     return positive
 
 
-def local_logits(maps: NDArray[np.float32], logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The logit that a slice would get if all of it looked like one place.
+def pooled(maps: NDArray[np.float32], pooling: Pooling) -> NDArray[np.float32]:
+    """What a head makes of its maps before it adds the bias: their mean, or the logarithm of their mean odds.
 
-    A place adds ``(map + bias) / places`` to the logit; times the number of places, that is ``map + bias``.
-    The bias is what the logit has beyond the map's mean.
+    Args:
+        maps: (..., grid, grid).
+        pooling: As the bundle's card says.
+
+    Returns:
+        (...).
+
+    >>> pooled(np.array([[0.0, 4.0]], np.float32), "mean").item()
+    2.0
+    """
+    if pooling == "mean":
+        mean: NDArray[np.float32] = maps.mean(axis=(-2, -1))
+        return mean
+    highest = maps.max(axis=(-2, -1), keepdims=True)
+    odds: NDArray[np.float32] = np.log(np.exp(maps - highest).mean(axis=(-2, -1))) + highest[..., 0, 0]
+    return odds
+
+
+def local_logits(maps: NDArray[np.float32], logits: NDArray[np.float32], pooling: Pooling) -> NDArray[np.float32]:
+    """The logit that a slice would get if all of it looked like one place: the map plus the head's bias.
+
+    The bias is what the logit has beyond the pooled map.
 
     Args:
         maps: (..., grid, grid).
         logits: (...), of the same slices and findings.
+        pooling: As the bundle's card says.
 
     Returns:
-        (..., grid, grid); its mean over the grid is the logit.
+        (..., grid, grid); pooled over the grid it is the logit.
     """
-    bias = logits - maps.mean(axis=(-2, -1))
+    bias = logits - pooled(maps, pooling)
     local: NDArray[np.float32] = maps + bias[..., None, None]
     return local
 
 
 def heat(
-    maps: NDArray[np.float32], logits: NDArray[np.float32], calibration: Calibration, threshold: float
+    maps: NDArray[np.float32],
+    logits: NDArray[np.float32],
+    calibration: Calibration,
+    threshold: float,
+    pooling: Pooling = "mean",
 ) -> NDArray[np.float32]:
     """One scale for all pictures of a bundle: 0 at the operating point, 1 far above it.
 
-    A slice that is called a finding has color somewhere, since the mean of its local logits is above the
+    A slice that is called a finding has color somewhere, since the pool of its local logits is above the
     threshold; a slice without any evidence stays grey. Scaling each picture to its own maximum would paint
     red onto every normal slice.
 
@@ -60,44 +81,51 @@ def heat(
         logits: (slices,), of the same finding.
         calibration: Of that finding.
         threshold: Its operating point, a calibrated probability in (0, 1).
+        pooling: As the bundle's card says.
 
     Returns:
         (slices, grid, grid), float32, [0, 1].
     """
     at = np.log(threshold / (1 - threshold)) if 0 < threshold < 1 else np.copysign(np.inf, threshold - 0.5)
-    above = local_logits(maps, logits) * calibration.slope + calibration.intercept - at
+    above = local_logits(maps, logits, pooling) * calibration.slope + calibration.intercept - at
     scaled: NDArray[np.float32] = np.clip(above / FULL_LOGITS, 0.0, 1.0).astype(np.float32)
     return scaled
 
 
-def on_slice(values: NDArray[np.floating], box: Box, shape: tuple[int, int]) -> NDArray[np.float32]:
+def on_slice(values: NDArray[np.floating], box: Box, shape: tuple[int, int], size: int) -> NDArray[np.float32]:
     """A map put back on its source slice, each cell where it looked.
+
+    A ResNet's strided convolutions are centered on the first of the pixels they step over, so cell i of a map of
+    stride 32 is centered on pixel 32 i of the input, not on the middle of 32 pixels: without this, maps lie half a
+    cell too far to the lower right.
 
     Args:
         values: (grid, grid), such as ``heat`` of one slice.
         box: The square that was cut from the slice.
         shape: (rows, columns) of the slice.
+        size: Side of the network input that the map belongs to, in pixels.
 
     Returns:
         (rows, columns), float32; 0 outside the square.
     """
-    return restore(values, box, shape, FIRST_CENTER)
+    return restore(values, box, shape, 0.5 * values.shape[0] / size)
 
 
-def faded(values: NDArray[np.floating], box: Box, shape: tuple[int, int]) -> NDArray[np.float32]:
+def faded(values: NDArray[np.floating], box: Box, shape: tuple[int, int], size: int) -> NDArray[np.float32]:
     """As ``on_slice``, fading to nothing in the box's margin: an edge of the box is no edge in the head.
 
     Args:
         values: (grid, grid), heat of one slice.
         box: The square that was cut from the slice.
         shape: (rows, columns) of the slice.
+        size: Side of the network input that the map belongs to, in pixels.
 
     Returns:
         (rows, columns), float32; 0 outside the square and at its edge.
     """
     rows = _fade(shape[0], box.top_px, box.side_px)
     columns = _fade(shape[1], box.left_px, box.side_px)
-    return on_slice(values, box, shape) * rows[:, None] * columns
+    return on_slice(values, box, shape, size) * rows[:, None] * columns
 
 
 def _fade(length: int, start_px: float, side_px: float) -> NDArray[np.float32]:

@@ -147,7 +147,7 @@ def brain_share(hu: NDArray[np.int16], row: Row) -> float:
 
 def enlarge(grid: NDArray[np.floating], size: int) -> NDArray[np.float32]:
     """A map (grid, grid) on the network's grid (size, size), by linear interpolation."""
-    return on_slice(grid, Box(0.0, 0.0, float(size)), (size, size))
+    return on_slice(grid, Box(0.0, 0.0, float(size)), (size, size), size)
 
 
 @dataclass(frozen=True)
@@ -205,7 +205,8 @@ def picture(model: Model, slices: RunSlices, row: Row, threshold: float) -> byte
     hu = slices.hu(row)
     size, middle = hu.shape[-1], hu[hu.shape[0] // 2]
     scores = score(model, hu[None])
-    warm = heat(scores.maps[:, 0], scores.logits[:, 0], model.card.calibration[0], threshold)[0]
+    card = model.card
+    warm = heat(scores.maps[:, 0], scores.logits[:, 0], card.calibration[0], threshold, card.pooling)[0]
     plain = blend(middle, np.zeros((size, size)))
     bits = slices.bits(row)
     if bits is not None:

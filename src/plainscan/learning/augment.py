@@ -7,7 +7,9 @@ Every change is one that a CT scanner, a patient or a reader's setting makes:
   picture, so nothing downstream depends on it);
 - calibration drift: HU times a gain plus an offset (beam hardening, water calibration);
 - another kernel: a little smoother or sharper; then noise of another dose, smoothed alike;
-- another window: centre and width a little off.
+- another window: centre and width a little off;
+- in the wide ranges, for half of the slices: a picture of 8 bits with an unknown window burnt in, read back as if its
+  window were known exactly.
 
 All numbers are a pure function of (seed, epoch, slice row): the same slice in the same epoch comes out the same,
 in whatever batch, on whatever rank, after whatever restart.
@@ -28,7 +30,10 @@ from torch.nn import functional
 from plainscan.ct.prepare import as_channels
 from plainscan.ct.window import Window
 
-DRAWS: Final = 11  # uniform numbers a slice, before those of the windows
+DRAWS: Final = 14  # uniform numbers a slice, before those of the windows
+PICTURE_LEVELS: Final = 255  # of an 8-bit picture, above black
+PICTURE_CENTER_HU: Final = (40.0, 12.0)  # middle and half-width of the range
+PICTURE_WIDTH_HU: Final = (110.0, 40.0)
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,7 @@ class Ranges:
         blur: Largest weight of the neighbouring pixel in a three-pixel kernel; half of it for sharpening.
         noise_hu: Largest standard deviation.
         window: Of each window's centre, as a share of its width, and of its width.
+        picture: Probability that the slice is an 8-bit picture with a burnt-in window.
     """
 
     rotation_deg: float = 15.0
@@ -58,6 +64,14 @@ class Ranges:
     blur: float = 0.2
     noise_hu: float = 4.0
     window: float = 0.06
+    picture: float = 0.0
+
+
+USUAL: Final = Ranges()
+"""For a department's own slices."""
+WIDE: Final = Ranges(30.0, 0.2, 0.1, 0.1, 0.5, 9.0, 0.12, 0.3, 6.0, 0.12, 0.5)
+"""For weights that shall work on any department's slices."""
+RANGES: Final = {"usual": USUAL, "wide": WIDE}
 
 
 def draw(seed: int, epoch: int, rows: NDArray[np.int64], count: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -74,33 +88,74 @@ def draw(seed: int, epoch: int, rows: NDArray[np.int64], count: int) -> tuple[ND
     return uniform, keys
 
 
-def augmented(
-    hu: Tensor, rows: NDArray[np.int64], windows: Sequence[Window], seed: int, epoch: int, ranges: Ranges = Ranges()
-) -> Tensor:
+@dataclass(frozen=True)
+class View:
+    """How a batch of slices is seen.
+
+    Args:
+        rows: Each slice's row in the prepared table.
+        seed: Of the training.
+        epoch: From 0.
+        ranges: How much may change.
+        size: Side of the network input; 0 is that of the slices.
+    """
+
+    rows: NDArray[np.int64]
+    seed: int
+    epoch: int
+    ranges: Ranges = USUAL
+    size: int = 0
+
+    def numbers(self, windows: int, device: torch.device) -> tuple[Tensor, NDArray[np.int64]]:
+        """Uniform numbers (slices, DRAWS + 2 windows), [-1, 1), and noise keys (slices,)."""
+        numbers, keys = draw(self.seed, self.epoch, self.rows, DRAWS + 2 * windows)
+        return torch.from_numpy(numbers).to(device), keys
+
+
+def augmented(hu: Tensor, windows: Sequence[Window], view: View) -> Tensor:
     """Network input of changed slices.
 
     Args:
         hu: (slices, planes, size, size), int16, HU, on any device.
-        rows: Each slice's row in the prepared table.
         windows: Channels a plane.
-        seed: Of the training.
-        epoch: From 0.
-        ranges: How much may change.
+        view: What is changed, and how much.
 
     Returns:
         (slices, planes * windows, size, size), float32, [0, 1].
     """
-    numbers, keys = draw(seed, epoch, rows, DRAWS + 2 * len(windows))
-    u = torch.from_numpy(numbers).to(hu.device)
-    moved = _move(hu.float(), u[:, :7], ranges)
+    ranges = view.ranges
+    u, keys = view.numbers(len(windows), hu.device)
+    values = resized(_move(hu.float(), u[:, :7], ranges), view.size)
     gain, offset, sharp, dose = (u[:, i, None, None, None] for i in range(7, 11))
-    values = moved * (1 + ranges.gain * gain) + ranges.offset_hu * offset
-    values = values + ranges.noise_hu * (dose + 1) / 2 * white_noise(keys, hu.shape[1:], hu.device)
+    values = values * (1 + ranges.gain * gain) + ranges.offset_hu * offset
+    values = values + ranges.noise_hu * (dose + 1) / 2 * white_noise(keys, values.shape[1:], hu.device)
     kernel = torch.where(sharp < 0, ranges.blur / 2 * sharp, ranges.blur * sharp)
     values = _smooth(values, kernel)
+    if ranges.picture:
+        values = _pictures(values, u[:, 11:DRAWS, None, None, None], ranges.picture)
     low, width = _windows(windows, u[:, DRAWS:], ranges.window)
     channels: Tensor = as_channels(values, low, width)
     return channels
+
+
+def moved_masks(bits: Tensor, windows: int, findings: int, view: View) -> Tensor:
+    """Masks of the same changed slices, on the cells of a fine map.
+
+    Args:
+        bits: (slices, side, side), int32, bit i is finding i; ``side`` is a quarter of the slices' size.
+        windows: Channels a plane, as in ``augmented``.
+        findings: How many.
+        view: As in ``augmented``.
+
+    Returns:
+        (slices, findings, size / 8, size / 8), float32, [0, 1]: how far the finding reaches into each cell, which is
+        centered on pixel 8 i as the map's are.
+    """
+    u, _ = view.numbers(windows, bits.device)
+    shares = ((bits[:, None] >> torch.arange(findings, device=bits.device)[:, None, None]) & 1).float()
+    shares = resized(_move(shares, u[:, :7], view.ranges, padding="zeros"), view.size // 4)
+    cells = functional.max_pool2d(shares, 2, 2, padding=1)
+    return cells[..., : shares.shape[2] // 2, : shares.shape[3] // 2]
 
 
 def plain(hu: Tensor, windows: Sequence[Window]) -> Tensor:
@@ -108,6 +163,13 @@ def plain(hu: Tensor, windows: Sequence[Window]) -> Tensor:
     nothing = torch.zeros((1, 2 * len(windows)), device=hu.device)
     channels: Tensor = as_channels(hu.float(), *_windows(windows, nothing, 0.0))
     return channels
+
+
+def resized(values: Tensor, size: int) -> Tensor:
+    """(slices, planes, side, side) at another side, averaged where it is smaller; 0 leaves it."""
+    if size in (0, values.shape[-1]):
+        return values
+    return functional.interpolate(values, (size, size), mode="bilinear", antialias=True, align_corners=False)
 
 
 def white_noise(keys: NDArray[np.int64], shape: Sequence[int], device: torch.device) -> Tensor:
@@ -119,8 +181,17 @@ def white_noise(keys: NDArray[np.int64], shape: Sequence[int], device: torch.dev
     return noise
 
 
-def _move(hu: Tensor, u: Tensor, ranges: Ranges) -> Tensor:
-    """Rotation, scale, shear, shift, mirror by one bilinear resampling; the edge is repeated outside."""
+def _pictures(values: Tensor, u: Tensor, share: float) -> Tensor:
+    """A share of the slices as 8-bit pictures: cut at a window and rounded to its levels."""
+    center = PICTURE_CENTER_HU[0] + PICTURE_CENTER_HU[1] * u[:, 1]
+    width = PICTURE_WIDTH_HU[0] + PICTURE_WIDTH_HU[1] * u[:, 2]
+    low = center - width / 2
+    level = torch.round(torch.clamp((values - low) / width, 0, 1) * PICTURE_LEVELS)
+    return torch.where((u[:, 0] + 1) / 2 < share, low + level * width / PICTURE_LEVELS, values)
+
+
+def _move(hu: Tensor, u: Tensor, ranges: Ranges, padding: str = "border") -> Tensor:
+    """Rotation, scale, shear, shift, mirror by one bilinear resampling; outside, the edge is repeated, or 0."""
     angle = u[:, 0] * np.deg2rad(ranges.rotation_deg)
     across = (1 + ranges.scale * u[:, 1]) * torch.where((u[:, 3] + 1) / 2 < ranges.mirror, -1.0, 1.0)
     down, shear = 1 + ranges.scale * u[:, 2], ranges.shear * u[:, 4]
@@ -133,7 +204,7 @@ def _move(hu: Tensor, u: Tensor, ranges: Ranges) -> Tensor:
         dim=1,
     )
     grid = functional.affine_grid(theta, list(hu.shape), align_corners=False)
-    return functional.grid_sample(hu, grid, mode="bilinear", padding_mode="border", align_corners=False)
+    return functional.grid_sample(hu, grid, mode="bilinear", padding_mode=padding, align_corners=False)
 
 
 def _smooth(values: Tensor, kernel: Tensor) -> Tensor:

@@ -18,6 +18,8 @@ from plainscan.errors import SplitError, TableError
 from plainscan.findings import FINDING_KEYS
 
 SHARD_FOLDER: Final = "prepared"
+MASK_STEP: Final = 4  # pixels of a slice to one of its mask
+AGAIN: Final = "Run the stage that made the shards again: `prepare` or `world`."
 AHEAD: Final = 3  # batches read before they are asked for
 PATIENCE_S: Final = 0.1
 
@@ -29,11 +31,13 @@ class Batch(NamedTuple):
         hu: (slices, planes, size, size), int16, HU.
         labels: (slices, findings), float32: 1 present, 0 absent, NaN not known.
         rows: (slices,), int64: each slice's row in the prepared table.
+        masks: (slices, size / 4, size / 4), int32: bit i is finding i; None where no masks are known.
     """
 
     hu: NDArray[np.int16]
     labels: NDArray[np.float32]
     rows: NDArray[np.int64]
+    masks: NDArray[np.int32] | None = None
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,7 @@ class Slices:
         row: (slices,): which row of it.
         labels: (slices, findings), float32: 1, 0, NaN.
         rows: (slices,), int64: row in the prepared table, the slice's identity for random numbers.
+        masks: For each shard its masks, (slices, size / 4, size / 4), uint16; empty where no masks are known.
     """
 
     shards: tuple[NDArray[np.int16], ...]
@@ -53,6 +58,7 @@ class Slices:
     row: NDArray[np.int64]
     labels: NDArray[np.float32]
     rows: NDArray[np.int64]
+    masks: tuple[NDArray[np.uint16], ...] = ()
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -67,7 +73,8 @@ class Slices:
         hu = np.empty((len(chosen), *self.shards[0].shape[1:]), np.int16)
         for i, at in enumerate(chosen):
             hu[i] = self.shards[self.shard[at]][self.row[at]]
-        return Batch(hu, self.labels[chosen], self.rows[chosen])
+        masks = np.stack([self.masks[self.shard[at]][self.row[at]] for at in chosen]) if self.masks else None
+        return Batch(hu, self.labels[chosen], self.rows[chosen], None if masks is None else masks.astype(np.int32))
 
 
 def open_split(folder: Path, prepared: pl.DataFrame, split: str) -> Slices:
@@ -89,7 +96,10 @@ def open_split(folder: Path, prepared: pl.DataFrame, split: str) -> Slices:
     counts = dict(prepared.group_by("shard").len().iter_rows())
     shards = tuple(_open(folder / SHARD_FOLDER / name, counts[name]) for name in names)
     if len({shard.shape[1:] for shard in shards}) != 1:
-        raise TableError("shards of different size", where=SHARD_FOLDER, remedy="Run `prepare` again.")
+        raise TableError("shards of different size", where=SHARD_FOLDER, remedy=AGAIN)
+    masks = tuple(
+        _open_masks(folder / SHARD_FOLDER / name, shard.shape) for name, shard in zip(names, shards, strict=True)
+    )
     number = {name: i for i, name in enumerate(names)}
     return Slices(
         shards=shards,
@@ -97,23 +107,46 @@ def open_split(folder: Path, prepared: pl.DataFrame, split: str) -> Slices:
         row=frame["row"].to_numpy().astype(np.int64),
         labels=frame.select(pl.col(FINDING_KEYS).cast(pl.Float32).fill_null(float("nan"))).to_numpy(),
         rows=frame["position"].to_numpy().astype(np.int64),
+        masks=() if any(part is None for part in masks) else tuple(part for part in masks if part is not None),
     )
 
 
 def _open(path: Path, count: int) -> NDArray[np.int16]:
-    remedy = "Run `prepare` again."
     try:
         shard: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError) as error:
-        raise TableError("not a readable shard", where=path.name, expected="a .npy file", remedy=remedy) from error
+        raise TableError("not a readable shard", where=path.name, expected="a .npy file", remedy=AGAIN) from error
     if shard.dtype != np.int16 or shard.ndim != 4 or shard.shape[0] != count:
         raise TableError(
             f"{shard.dtype} {shard.shape}",
             where=path.name,
             expected=f"int16 ({count}, planes, size, size)",
-            remedy=remedy,
+            remedy=AGAIN,
         )
     return shard
+
+
+def mask_name(shard: str) -> str:
+    """Name of the file that holds the masks of a shard.
+
+    >>> mask_name("shard-0003.npy")
+    'masks-0003.npy'
+    """
+    return shard.replace("shard", "masks")
+
+
+def _open_masks(shard: Path, shape: tuple[int, ...]) -> NDArray[np.uint16] | None:
+    path = shard.with_name(mask_name(shard.name))
+    if not path.is_file():
+        return None
+    expected = (shape[0], shape[2] // MASK_STEP, shape[3] // MASK_STEP)
+    try:
+        masks: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise TableError("not readable masks", where=path.name, expected="a .npy file", remedy=AGAIN) from error
+    if masks.dtype != np.uint16 or masks.shape != expected:
+        raise TableError(f"{masks.dtype} {masks.shape}", where=path.name, expected=f"uint16 {expected}", remedy=AGAIN)
+    return masks
 
 
 def epoch_order(count: int, seed: int, epoch: int) -> NDArray[np.int64]:

@@ -6,6 +6,7 @@ The ONNX file is the canonical weight file: batch norm stays separate, so that t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor
 
+from plainscan.learning.head import LATERALS
 from plainscan.learning.network import DESIGNS, WIDTHS
 
 OPSET: Final = 17
@@ -32,6 +34,11 @@ class _Graph:
         self.initializers.append(numpy_helper.from_array(np.array(values), name))
         return name
 
+    def constant(self, name: str, values: list[float]) -> str:
+        """Numbers that belong to the graph, not to the weights: no initialiser, so that they are not read as one."""
+        tensor = numpy_helper.from_array(np.array(values, np.float32), name)
+        return self.add("Constant", [], name, value=tensor)
+
     def add(self, operator: str, inputs: list[str], output: str, **attributes: Any) -> str:
         self.nodes.append(helper.make_node(operator, inputs, [output], name=output, **attributes))
         return output
@@ -46,8 +53,11 @@ class _Graph:
             strides=[stride] * 2,
             pads=pads,
         )
+        return self.batch_norm(out, bn)
+
+    def batch_norm(self, x: str, bn: str) -> str:
         parts = [self.weight(f"{bn}.{part}") for part in ("weight", "bias", "running_mean", "running_var")]
-        return self.add("BatchNormalization", [out, *parts], f"{bn}.out", epsilon=EPSILON)
+        return self.add("BatchNormalization", [x, *parts], f"{bn}.out", epsilon=EPSILON)
 
     def block(self, x: str, name: str, kernels: list[tuple[int, int, int, int]], stride: int) -> str:
         branch = x
@@ -59,10 +69,32 @@ class _Graph:
             x = self.conv_bn(x, f"{name}.downsample.0", f"{name}.downsample.1", 1, stride)
         return self.add("Relu", [self.add("Add", [branch, x], f"{name}.sum")], f"{name}.out")
 
-    def head(self, x: str) -> None:
-        self.add("Conv", [x, self.weight("fc.weight")], "maps", kernel_shape=[1, 1])
+    def mean_head(self, stages: list[str]) -> None:
+        """As ``head.MeanHead``."""
+        self.add("Conv", [stages[-1], self.weight("fc.weight")], "maps", kernel_shape=[1, 1])
         pooled = self.add("ReduceMean", ["maps"], "fc.mean", axes=[2, 3], keepdims=0)
         self.add("Add", [pooled, self.weight("fc.bias")], "logits")
+
+    def fine_head(self, stages: list[str], cells: int) -> None:
+        """As ``head.FineHead``; the maps have ``cells`` cells."""
+        near, middle, far = (self._lateral(stages, number) for number in LATERALS)
+        joined = self.add("Add", [self.add("Add", [near, middle], "fc.near"), far], "fc.joined")
+        x = self.add("Relu", [self.batch_norm(joined, "fc.bn1")], "fc.relu1")
+        x = self.add("Relu", [self.conv_bn(x, "fc.conv", "fc.bn2", 3, 1)], "fc.relu2")
+        self.add("Conv", [x, self.weight("fc.weight"), self.weight("fc.cell_bias")], "maps", kernel_shape=[1, 1])
+        odds = self.add("ReduceLogSumExp", ["maps"], "fc.odds", axes=[2, 3], keepdims=0)
+        mean = self.add("Sub", [odds, self.constant("fc.cells", [math.log(cells)])], "fc.mean")
+        self.add("Add", [mean, self.weight("fc.bias")], "logits")
+
+    def _lateral(self, stages: list[str], number: int) -> str:
+        name = f"fc.lateral{number}"
+        narrow = self.add("Conv", [stages[number - 1], self.weight(f"{name}.weight")], name, kernel_shape=[1, 1])
+        larger = 2.0 ** (number - LATERALS[0])
+        if larger == 1:
+            return narrow
+        scales = self.constant(f"{name}.scales", [1.0, 1.0, larger, larger])
+        how = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+        return self.add("Resize", [narrow, "", scales], f"{name}.large", **how)
 
 
 def to_onnx(name: str, state: Mapping[str, Tensor], size: int) -> bytes:
@@ -75,21 +107,26 @@ def to_onnx(name: str, state: Mapping[str, Tensor], size: int) -> bytes:
 
     Returns:
         A serialised ONNX model: ``image`` (slices, channels, size, size) float32 to ``logits`` (slices, findings)
-        and ``maps`` (slices, findings, size / 32, size / 32).
+        and ``maps`` (slices, findings, size / stride, size / stride).
     """
-    design, graph = DESIGNS[name], _Graph(state)
+    design, graph, stages = DESIGNS[name], _Graph(state), []
     x = graph.add("Relu", [graph.conv_bn("image", "conv1", "bn1", 7, 2)], "relu")
     x = graph.add("MaxPool", [x], "maxpool", kernel_shape=[3, 3], strides=[2, 2], pads=[1] * 4)
     for stage, (blocks, width) in enumerate(zip(design.blocks, WIDTHS, strict=True), start=1):
         for number in range(blocks):
             stride = 2 if stage > 1 and number == 0 else 1
             x = graph.block(x, f"layer{stage}.{number}", design.kernels(width, width, stride), stride)
-    graph.head(x)
-    return _serialize(graph, state, name, size)
+        stages.append(x)
+    grid = -(-size // design.stride)
+    if design.fine:
+        graph.fine_head(stages, grid * grid)
+    else:
+        graph.mean_head(stages)
+    return _serialize(graph, state, name, size, grid)
 
 
-def _serialize(graph: _Graph, state: Mapping[str, Tensor], name: str, size: int) -> bytes:
-    channels, findings, grid = state["conv1.weight"].shape[1], state["fc.bias"].shape[0], -(-size // 32)
+def _serialize(graph: _Graph, state: Mapping[str, Tensor], name: str, size: int, grid: int) -> bytes:
+    channels, findings = state["conv1.weight"].shape[1], state["fc.bias"].shape[0]
     image = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["slices", channels, size, size])
     outputs = [
         helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["slices", findings]),

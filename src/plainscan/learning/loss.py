@@ -1,4 +1,4 @@
-"""One binary cross-entropy a finding; what is not known does not count."""
+"""One binary cross-entropy a finding; what is not known does not count. Where masks are known, one a cell too."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 HEAVIEST: Final = 8.0  # a rarer finding would make single slices rule the batch
+SPOT_CELLS: Final = 16  # a false spot of so many cells weighs as much as a finding that was missed altogether
 
 
 def positive_weights(labels: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -49,3 +50,23 @@ def masked_loss(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
     each = each * known
     first = each[:, 0].sum() / known[:, 0].sum().clamp(min=1)
     return first + each[:, 1:].sum() / known[:, 1:].sum().clamp(min=1)
+
+
+def mask_loss(maps: Tensor, masks: Tensor, weights: Tensor) -> Tensor:
+    """Cross-entropy of a fine map's cells, so that a large finding does not outweigh a small one.
+
+    A slice adds the mean over the cells of its finding plus the sum over all others, divided by ``SPOT_CELLS``.
+
+    Args:
+        maps: (slices, findings, grid, grid), log odds.
+        masks: (slices, findings, grid, grid), float32, share of each cell that the finding fills, [0, 1].
+        weights: (findings,), float32: weight of a finding's own cells.
+
+    Returns:
+        A scalar, float32: ``any_finding`` plus the mean over the others, as ``masked_loss``.
+    """
+    each = functional.binary_cross_entropy_with_logits(maps.float(), masks, reduction="none")
+    own = (each * masks).sum((2, 3)) / masks.sum((2, 3)).clamp(min=1.0)
+    spots = (each * (1 - masks)).sum((2, 3)) / SPOT_CELLS
+    by_finding = (own * weights + spots).mean(0)
+    return by_finding[0] + by_finding[1:].mean()

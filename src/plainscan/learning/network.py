@@ -1,8 +1,8 @@
 """The ResNet family (He et al., CVPR 2016) with a head whose map and score are one thing.
 
 State-dict keys equal torchvision's (``conv1``, ``bn1``, ``layer1.0.conv1`` … ``downsample.0``, ``fc``), so that
-ImageNet and RadImageNet files load. As there, the stride of a bottleneck sits on its 3 x 3 convolution. The head
-is a 1 x 1 convolution: its maps' mean plus a bias is the logit, so the heat map costs no backward pass.
+ImageNet and RadImageNet files load. As there, the stride of a bottleneck sits on its 3 x 3 convolution. The logit is
+a pool of the head's map (see ``head``), so the heat map costs no backward pass.
 """
 
 from __future__ import annotations
@@ -15,6 +15,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from plainscan.learning.head import FINE_STRIDE, FineHead, MeanHead
+
+LAST_STRIDE: Final = 32
+
 
 @dataclass(frozen=True)
 class Design:
@@ -23,15 +27,22 @@ class Design:
     Args:
         blocks: Residual blocks in each of the four stages.
         bottleneck: 1 x 1, 3 x 3, 1 x 1 convolutions a block, four times as wide at the end; else two 3 x 3.
+        fine: Maps at stride 8 from three stages; else at stride 32 from the last.
     """
 
     blocks: tuple[int, int, int, int]
     bottleneck: bool
+    fine: bool = False
 
     @property
     def expansion(self) -> int:
         """Channels of a block's output over its width."""
         return 4 if self.bottleneck else 1
+
+    @property
+    def stride(self) -> int:
+        """Input pixels from one cell of the maps to the next."""
+        return FINE_STRIDE if self.fine else LAST_STRIDE
 
     def kernels(self, width: int, channels: int, stride: int) -> list[tuple[int, int, int, int]]:
         """(channels in, channels out, kernel, stride) of each convolution of a block's residual branch."""
@@ -44,6 +55,8 @@ DESIGNS: Final = {
     "resnet18": Design((2, 2, 2, 2), bottleneck=False),
     "resnet34": Design((3, 4, 6, 3), bottleneck=False),
     "resnet50": Design((3, 4, 6, 3), bottleneck=True),
+    "resnet18-fine": Design((2, 2, 2, 2), bottleneck=False, fine=True),
+    "resnet50-fine": Design((3, 4, 6, 3), bottleneck=True, fine=True),
 }
 WIDTHS: Final = (64, 128, 256, 512)
 
@@ -73,20 +86,6 @@ class Block(nn.Module):
         return functional.relu(branch + (x if self.downsample is None else self.downsample(x)))
 
 
-class MapHead(nn.Module):
-    """One map a finding; its mean plus the bias is the logit."""
-
-    def __init__(self, channels: int, findings: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.empty(findings, channels, 1, 1))
-        self.bias = nn.Parameter(torch.zeros(findings))
-
-    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """(slices, channels, grid, grid) to logits (slices, findings) and maps (slices, findings, grid, grid)."""
-        maps = functional.conv2d(features, self.weight)
-        return maps.mean((2, 3)) + self.bias, maps
-
-
 class ResNet(nn.Module):
     """A slice classifier.
 
@@ -108,15 +107,17 @@ class ResNet(nn.Module):
             blocks = [Block(design, width, source, stride)]
             blocks += [Block(design, width, target, 1) for _ in range(1, design.blocks[number - 1])]
             self.add_module(f"layer{number}", nn.Sequential(*blocks))
-        self.fc = MapHead(widths[-1], findings)
+        self.fc = (FineHead if design.fine else MeanHead)(widths[1:], findings)
 
-    def features(self, image: Tensor) -> Tensor:
-        """Activations of the last convolution, (slices, channels, size / 32, size / 32)."""
+    def stages(self, image: Tensor) -> list[Tensor]:
+        """Activations of the four stages, (slices, channels, side, side): strides 4, 8, 16, 32."""
         x = functional.relu(self.bn1(self.conv1(image)), inplace=True)
         x = functional.max_pool2d(x, 3, 2, 1)
+        found = []
         for number in range(1, 5):
             x = self.get_submodule(f"layer{number}")(x)
-        return x
+            found.append(x)
+        return found
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Score slices.
@@ -125,9 +126,9 @@ class ResNet(nn.Module):
             image: (slices, channels, size, size), float32, [0, 1], as ``ct.prepare.as_channels`` makes it.
 
         Returns:
-            Logits (slices, findings) and maps (slices, findings, size / 32, size / 32).
+            Logits (slices, findings) and maps (slices, findings, size / stride, size / stride).
         """
-        result: tuple[Tensor, Tensor] = self.fc(self.features(image))
+        result: tuple[Tensor, Tensor] = self.fc(self.stages(image))
         return result
 
 
@@ -145,6 +146,6 @@ def build(name: str, channels: int, findings: int, seed: int) -> ResNet:
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
             elif isinstance(module, Block):
                 nn.init.zeros_(module.get_parameter(f"bn{module.depth}.weight"))
-            elif isinstance(module, MapHead):
+            elif isinstance(module, MeanHead | FineHead):
                 nn.init.normal_(module.weight, std=0.01)
     return model

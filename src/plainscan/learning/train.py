@@ -22,12 +22,12 @@ from plainscan.config import TrainSettings
 from plainscan.ct.window import Window
 from plainscan.errors import InternalError
 from plainscan.learning import checkpoint
-from plainscan.learning.augment import augmented, plain
+from plainscan.learning.augment import RANGES, View, augmented, moved_masks, plain, resized
 from plainscan.learning.checkpoint import BEST_FILE, CHECKPOINT_FILE, Progress
 from plainscan.learning.dataset import Batch, Slices, batches, steps_per_epoch
 from plainscan.learning.distributed import Group
-from plainscan.learning.loss import masked_loss, positive_weights
-from plainscan.learning.network import ResNet, build
+from plainscan.learning.loss import mask_loss, masked_loss, positive_weights
+from plainscan.learning.network import DESIGNS, ResNet, build
 from plainscan.learning.weights import load_into
 from plainscan.tables import whole_file
 
@@ -116,20 +116,36 @@ class Trainer:
         step, settings = self.progress.step, self.settings
         for part in self.optimizer.param_groups:
             part["lr"] = learning_rate(step, self.total, settings)
-        hu = torch.from_numpy(batch.hu).to(self.group.device, non_blocking=True)
-        if settings.augment:
-            image = augmented(hu, batch.rows, self.windows, settings.seed, epoch)
-        else:
-            image = plain(hu, self.windows)
-        image = image.contiguous(memory_format=torch.channels_last)
+        image, masks = self._input(batch, epoch)
         with torch.autocast(self.group.device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
-            logits, _ = self.parallel(image)
+            logits, maps = self.parallel(image)
         loss = masked_loss(logits, torch.from_numpy(batch.labels).to(logits.device), self.weights)
+        if masks is not None:
+            loss = loss + settings.mask_weight * mask_loss(maps, masks, self.weights)
         self.optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         self.optimizer.step()
         self.progress = replace(self.progress, step=step + 1)
         return loss.detach()
+
+    def _input(self, batch: Batch, epoch: int) -> tuple[Tensor, Tensor | None]:
+        """Network input (slices, channels, side, side), and the masks on the cells of a fine map, if there are any."""
+        settings, device = self.settings, self.group.device
+        hu = torch.from_numpy(batch.hu).to(device, non_blocking=True)
+        size = side(epoch, settings, hu.shape[-1])
+        if settings.augment == "off":
+            image, masks = plain(resized(hu.float(), size), self.windows), None
+        else:
+            view = View(batch.rows, settings.seed, epoch, RANGES[settings.augment], size)
+            image = augmented(hu, self.windows, view)
+            masks = self._masks(batch, view)
+        return image.contiguous(memory_format=torch.channels_last), masks
+
+    def _masks(self, batch: Batch, view: View) -> Tensor | None:
+        if batch.masks is None or not DESIGNS[self.settings.network].fine:
+            return None
+        bits = torch.from_numpy(batch.masks).to(self.group.device, non_blocking=True)
+        return moved_masks(bits, len(self.windows), batch.labels.shape[1], view)
 
     def _score(self, epoch: int) -> None:
         if self.group.rank > 0:
@@ -160,6 +176,20 @@ class Trainer:
 
     def _write(self, epoch: int, **figures: float) -> None:
         self.log.write(self.progress.step, epoch + 1, figures)
+
+
+def side(epoch: int, settings: TrainSettings, full: int) -> int:
+    """Side of the network input in an epoch: it grows by whole cells to the full one, where the last third trains.
+
+    Most of what a network learns does not need every pixel, and small pictures are several times as quick.
+
+    >>> [side(epoch, TrainSettings(epochs=5, start_size=128), 192) for epoch in range(5)]
+    [128, 160, 192, 192, 192]
+    """
+    if not settings.start_size:
+        return full
+    grown = min(1.0, 1.5 * epoch / max(1, settings.epochs - 1))
+    return min(full, 32 * round((settings.start_size + grown * (full - settings.start_size)) / 32))
 
 
 def learning_rate(step: int, total: int, settings: TrainSettings) -> float:
