@@ -1,10 +1,13 @@
-"""Weights to start from: a torchvision-format file or a bundle, fitted to a network of ours."""
+"""Weights to start from: a torchvision-format file or a bundle, fitted to a network of ours.
+
+The trunk (``conv1``, ``bn1``, ``layer1`` to ``layer4``) must be the network's own. The head is taken when it is the
+same head for as many findings; else it starts anew.
+"""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Final
 
 import onnx
@@ -13,28 +16,33 @@ from onnx import numpy_helper
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from plainscan.bundle import MODEL_FILE, read_card
+from plainscan.bundle import MODEL_FILE, located, read_card
+from plainscan.config import BundlePath
 from plainscan.errors import SourceError
 
-FORMATS: Final = "a torchvision-format .pth or .safetensors file, or a bundle folder"
+FORMATS: Final = "a torchvision-format .pth or .safetensors file, a bundle folder, or the word plainscan"
+TRUNK: Final = ("conv1.", "bn1.", "layer1.", "layer2.", "layer3.", "layer4.")
+COUNTER: Final = "num_batches_tracked"
 PREFIXES: Final = ("module.", "model.", "backbone.")  # what wrappers such as DistributedDataParallel put in front
 SHOWN: Final = 5  # keys named in a message
 
 
-def read_weights(path: Path) -> dict[str, Tensor]:
-    """Tensors by torchvision name.
+def read_weights(source: BundlePath) -> dict[str, Tensor]:
+    """Tensors by torchvision name; of a bundle float32, also where they are stored in half the bits.
 
     Args:
-        path: A ``.pth`` / ``.pt`` file (read without running pickled code), ``.safetensors``, or a bundle folder.
+        source: A ``.pth`` / ``.pt`` file (read without running pickled code), ``.safetensors``, a bundle folder, or
+            the word ``plainscan``.
 
     Raises:
         SourceError: Not such a file.
         BundleError: The bundle is incomplete or altered.
     """
+    path = located(source)
     if path.is_dir():
         read_card(path)
-        model = onnx.load(str(path / MODEL_FILE))
-        return {part.name: torch.from_numpy(numpy_helper.to_array(part).copy()) for part in model.graph.initializer}
+        parts = onnx.load(str(path / MODEL_FILE)).graph.initializer
+        return {part.name: torch.from_numpy(numpy_helper.to_array(part).copy()).float() for part in parts}
     if not path.is_file():
         raise SourceError("no such file", where=str(path), expected=FORMATS, remedy="Mend `train.init`.")
     try:
@@ -67,9 +75,9 @@ def _bare(content: object) -> dict[str, Tensor]:
 def fit(weights: Mapping[str, Tensor], own: Mapping[str, Tensor], where: str) -> dict[str, Tensor]:
     """The weights as a network of ours takes them.
 
-    The first convolution is adapted to another number of input channels: the mean over the file's channels for
-    each of ours, scaled so that equal channels give the activation they gave before. The head stays as it is
-    in ``own`` when the number of classes differs.
+    The first convolution is adapted to another number of input channels, so that equal planes, or equal channels, give
+    the activation they gave before (see ``_for_channels``). The head stays as it is
+    in ``own`` when it is another one, or for another number of classes.
 
     Args:
         weights: As ``read_weights`` gives them.
@@ -81,10 +89,10 @@ def fit(weights: Mapping[str, Tensor], own: Mapping[str, Tensor], where: str) ->
     """
     given = {key: value.float() if value.is_floating_point() else value for key, value in weights.items()}
     first, needed = given.get("conv1.weight"), own["conv1.weight"].shape[1]
-    if first is not None and first.ndim == 4 and first.shape[1] != needed:
-        given["conv1.weight"] = first.mean(1, keepdim=True).repeat(1, needed, 1, 1) * (first.shape[1] / needed)
+    if first is not None and first.ndim == 4:
+        given["conv1.weight"] = _for_channels(first, needed)
     _fit_head(given, own)
-    counters = {key for key in own if key.endswith("num_batches_tracked")}
+    counters = {key for key in own if key.endswith(COUNTER)}
     missing = sorted(set(own) - set(given) - counters)
     extra = sorted(set(given) - set(own))
     shapes = sorted(key for key in set(own) & set(given) if own[key].shape != given[key].shape)
@@ -99,12 +107,37 @@ def fit(weights: Mapping[str, Tensor], own: Mapping[str, Tensor], where: str) ->
     return {key: given.get(key, value) for key, value in own.items()}
 
 
+def _for_channels(first: Tensor, needed: int) -> Tensor:
+    """A first convolution for another number of channels: all windows of the first plane first, as ``as_channels``.
+
+    More planes share the filters of one, each with its part; planes that are gone leave theirs to those that stay;
+    with another number of windows, each channel takes the mean over all.
+
+    Args:
+        first: (filters, channels, 7, 7).
+        needed: Channels.
+    """
+    known = first.shape[1]
+    if needed % known == 0:
+        return first.repeat(1, needed // known, 1, 1) * (known / needed)
+    if known % needed == 0:
+        return first.reshape(len(first), known // needed, needed, *first.shape[2:]).sum(1)
+    return first.mean(1, keepdim=True).repeat(1, needed, 1, 1) * (known / needed)
+
+
 def _fit_head(given: dict[str, Tensor], own: Mapping[str, Tensor]) -> None:
-    weight, bias = given.get("fc.weight"), given.get("fc.bias")
-    if weight is not None and bias is not None and bias.shape == own["fc.bias"].shape:
-        given["fc.weight"] = weight.reshape(*weight.shape[:2], 1, 1)
-    else:
-        given["fc.weight"], given["fc.bias"] = own["fc.weight"], own["fc.bias"]
+    """Put the head that the network is to have into ``given``: all of the file's, or all of its own."""
+    weight = given.get("fc.weight")
+    if weight is not None and weight.ndim == 2:  # torchvision's linear layer is our 1 x 1 convolution
+        given["fc.weight"] = weight[:, :, None, None]
+    if _head_shapes(given) != _head_shapes(own):
+        for key in [key for key in given if not key.startswith(TRUNK)]:
+            del given[key]
+        given.update({key: value for key, value in own.items() if not key.startswith(TRUNK)})
+
+
+def _head_shapes(state: Mapping[str, Tensor]) -> dict[str, torch.Size]:
+    return {key: state[key].shape for key in state if not key.startswith(TRUNK) and not key.endswith(COUNTER)}
 
 
 def _named(missing: list[str], extra: list[str], shapes: list[str]) -> list[tuple[str, list[str]]]:
@@ -116,6 +149,6 @@ def _some(keys: list[str]) -> str:
     return ", ".join(keys[:SHOWN]) + (f" and {rest} more" if rest > 0 else "")
 
 
-def load_into(model: nn.Module, path: Path) -> None:
+def load_into(model: nn.Module, source: BundlePath) -> None:
     """Start a network from a file or a bundle."""
-    model.load_state_dict(fit(read_weights(path), model.state_dict(), str(path)))
+    model.load_state_dict(fit(read_weights(source), model.state_dict(), str(source)))
