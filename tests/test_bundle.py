@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from plainscan import bundle
-from plainscan.bundle import Calibration, Card, OperatingPoint, read_card, write_bundle
+from plainscan.bundle import Calibration, Card, OperatingPoint, located, read_card, shipped, write_bundle, write_sums
 from plainscan.errors import BundleError
 from plainscan.findings import FINDING_KEYS
 from plainscan.tables import file_hash
@@ -64,10 +64,16 @@ def test_an_altered_model_is_refused_with_both_hashes(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["card.json", "model.onnx"])
-def test_a_missing_part_is_named(folder: Path, name: str) -> None:
+def test_a_missing_part_is_named_with_the_models_hash(folder: Path, name: str) -> None:
+    digest = file_hash(folder / "model.onnx")
     (folder / name).unlink()
-    with pytest.raises(BundleError, match=f"no {name}"):
+    with pytest.raises(BundleError, match=f"no {name}.*{digest}"):
         read_card(folder)
+
+
+def test_a_folder_without_either_part_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match=r"no card\.json; expected a folder with model\.onnx and card\.json"):
+        read_card(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -145,9 +151,14 @@ def test_a_card_whose_numbers_cannot_be_is_refused_and_the_field_named(
     assert str(folder / "card.json") in str(caught.value)
 
 
-def test_an_edited_threshold_is_noticed(folder: Path) -> None:
-    with pytest.raises(BundleError, match="the card was edited"):
+def test_an_edited_threshold_is_noticed_and_both_hashes_said(folder: Path) -> None:
+    before = json.loads((folder / "card.json").read_text(encoding="utf-8"))["card_sha256"]
+    with pytest.raises(BundleError, match="the card was edited") as caught:
         read_card(edited(folder, point(threshold=0.9), seal=False))
+    fields = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+    del fields["card_sha256"]
+    assert before in str(caught.value)
+    assert bundle._seal(fields) in str(caught.value)
 
 
 def test_a_card_without_its_hash_is_refused(folder: Path) -> None:
@@ -177,3 +188,85 @@ def test_a_file_that_may_not_be_read_is_named(folder: Path, monkeypatch: pytest.
     monkeypatch.setattr(Path, "read_text", refuse)
     with pytest.raises(BundleError, match=r"card\.json: Permission denied"):
         read_card(folder)
+
+
+@pytest.fixture
+def ours(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A bundle in place of the one that comes with plainscan."""
+    place = tmp_path / "plainscan" / "weights"
+    place.parent.mkdir()
+    folder.rename(place)
+    write_sums(place)
+    monkeypatch.setattr(bundle, "SHIPPED_FOLDER", place)
+    return place
+
+
+def test_the_word_names_the_shipped_bundle_and_a_path_of_that_name_does_not(ours: Path) -> None:
+    assert located("plainscan") == shipped() == ours
+    assert located(Path("plainscan")) == Path("plainscan")
+    assert located(Path("runs/mine/model")) == Path("runs/mine/model")
+
+
+@pytest.mark.parametrize("name", ["card.json", "model.onnx"])
+def test_a_shipped_file_that_is_altered_is_refused_with_its_name_both_hashes_and_what_to_do(
+    ours: Path, name: str
+) -> None:
+    before = file_hash(ours / name)
+    data = bytearray((ours / name).read_bytes())
+    data[len(data) // 2] ^= 1
+    (ours / name).write_bytes(data)
+    with pytest.raises(BundleError) as caught:
+        shipped()
+    said = str(caught.value)
+    assert said.startswith(f"plainscan/weights/{name}: SHA-256 {file_hash(ours / name)}; expected SHA-256 {before}. ")
+    assert "Install plainscan again" in said
+
+
+@pytest.mark.parametrize("name", ["card.json", "model.onnx"])
+def test_a_shipped_file_that_is_missing_is_refused_with_the_hash_it_should_have(ours: Path, name: str) -> None:
+    before = file_hash(ours / name)
+    (ours / name).unlink()
+    with pytest.raises(BundleError) as caught:
+        shipped()
+    assert f"plainscan/weights/{name}: no such file; expected SHA-256 {before}. Install" in str(caught.value)
+
+
+def test_a_whole_bundle_of_another_version_in_the_shipped_ones_place_is_refused(ours: Path) -> None:
+    before, other = file_hash(ours / "card.json"), read_card(ours).model_copy(update={"plainscan": "0.0.9"})
+    write_bundle(ours, MODEL, other)
+    read_card(ours)  # whole in itself
+    with pytest.raises(BundleError, match=f"{file_hash(ours / 'card.json')}; expected SHA-256 {before}"):
+        shipped()
+
+
+def test_a_shipped_bundle_that_these_rules_do_not_fit_names_no_path_of_the_machine(ours: Path) -> None:
+    write_bundle(ours, MODEL, read_card(ours).model_copy(update={"preparation": "head-square-0"}))
+    write_sums(ours)
+    with pytest.raises(BundleError, match=r"^plainscan/weights/card\.json: preparation head-square-0; expected"):
+        read_card(shipped())
+
+
+def test_without_weights_of_its_own_it_says_so(ours: Path) -> None:
+    (ours / "SHA256SUMS").unlink()
+    with pytest.raises(BundleError, match=r"^plainscan/weights/SHA256SUMS: .*no weights of its own.*name another"):
+        shipped()
+
+
+@pytest.mark.parametrize("text", ["", "half a li", "0000  card.json\n", "\x00\xff"])
+def test_a_list_of_hashes_that_is_damaged_is_refused(ours: Path, text: str) -> None:
+    (ours / "SHA256SUMS").write_text(text, encoding="latin-1")
+    with pytest.raises(BundleError, match=r"SHA256SUMS: SHA-256 \w{64}, lists .*; expected the hashes of card\.json"):
+        shipped()
+
+
+def test_what_people_add_comes_back(folder: Path, tmp_path: Path) -> None:
+    figure = bundle.Measured(
+        data="200 single slices", figure="auc", level="slice", finding="hemorrhage", value=0.9, low=0.8, high=0.95,
+        n=200, n_positive=100, clusters=200,
+    )  # fmt: skip
+    told = {"world": "world-1", "figures": (figure,), "known_failures": ("thin blood",), "recipe": {"train": {}}}
+    write_bundle(tmp_path / "told", MODEL, read_card(folder).model_copy(update=told))
+    card = read_card(tmp_path / "told")
+    assert (card.figures, card.known_failures, card.world, card.recipe) == (
+        (figure,), ("thin blood",), "world-1", {"train": {}},
+    )  # fmt: skip

@@ -3,9 +3,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.inference.tiny_bundle import ship_tiny
 
 from plainscan import cli
 from plainscan.errors import ConfigError, InternalError
+from plainscan.tables import file_hash
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -120,3 +122,35 @@ def test_a_package_that_nobody_knows_is_our_mistake(capsys: pytest.CaptureFixtur
 
     assert cli._guard(fail) == 1
     assert "mistake in plainscan" in capsys.readouterr().err
+
+
+def test_the_word_for_the_shipped_bundle_is_told_from_a_folder_of_that_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr("plainscan.stages.predict.run", lambda folder, settings: asked.append(settings.model))
+    monkeypatch.setattr("plainscan.stages.train.run", lambda folder, settings: asked.append(settings.init))
+    for line in (
+        "predict in --out o",
+        "predict in --out o --model plainscan",
+        "predict in --out o --model ./plainscan",
+        "train o",
+        "train o --init plainscan",
+        "train o --init ./plainscan",
+    ):
+        cli.app(line.split(), standalone_mode=False)
+    assert asked == ["plainscan", "plainscan", Path("plainscan"), None, "plainscan", Path("plainscan")]
+
+
+def test_predicting_with_shipped_weights_that_are_altered_exits_with_2_and_names_file_and_hashes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = ship_tiny(tmp_path, monkeypatch) / "model.onnx"
+    before = file_hash(model)
+    model.write_bytes(model.read_bytes()[:-1])
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["predict", str(tmp_path / "in"), "--out", str(tmp_path / "o")])
+    assert caught.value.code == 2
+    said = capsys.readouterr().err
+    assert f"plainscan/weights/model.onnx: SHA-256 {file_hash(model)}; expected SHA-256 {before}" in said
+    assert not (tmp_path / "o").exists()

@@ -129,3 +129,22 @@ def test_an_empty_path_is_refused(tmp_path: Path) -> None:
 def test_a_number_that_is_none_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"train\.learning_rate"):
         config.read_experiment(write(tmp_path, 'out = "o"\n[train]\nlearning_rate = inf\n'))
+
+
+@pytest.mark.parametrize(("section", "key"), [(config.TrainSettings, "init"), (config.PredictSettings, "model")])
+def test_the_word_is_the_shipped_bundle_and_a_path_of_that_name_is_a_path(
+    section: type[config.Section], key: str
+) -> None:
+    def read(value: object) -> object:
+        return getattr(config.make_section(section, **{"source": "a"} if key == "model" else {}, **{key: value}), key)
+
+    assert read("plainscan") == config.SHIPPED
+    for path in ("./plainscan", "plainscan/", Path("plainscan")):
+        assert read(path) == Path("plainscan") != config.SHIPPED
+    assert read("runs/mine/model") == Path("runs/mine/model")
+    with pytest.raises(ConfigError, match=f"^--{key}: an empty path; name a file or folder$"):
+        read("")
+
+
+def test_predict_takes_the_shipped_bundle_unless_told_otherwise() -> None:
+    assert config.make_section(config.PredictSettings, source="a").model == config.SHIPPED

@@ -7,6 +7,9 @@ findings) and `maps` (slices, findings, grid, grid), whose mean plus bias is the
 
 The card's file also holds `card_sha256`, the hash of its other fields: a threshold that was edited, or damaged
 on a disk, does not load.
+
+One bundle comes with plainscan, in `plainscan/weights`; the word `plainscan` names it wherever a bundle is asked for.
+Its file `SHA256SUMS` lists what the other two must be (`sha256sum -c SHA256SUMS` checks the same).
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from plainscan.config import Positive, Share, WindowPair, explain
+from plainscan.config import SHIPPED, Positive, Share, ShippedName, WindowPair, explain
 from plainscan.ct.prepare import PREPARATION
 from plainscan.errors import BundleError
 from plainscan.findings import FINDING_KEYS
@@ -28,6 +31,10 @@ FORMAT: Final = 1
 MODEL_FILE: Final = "model.onnx"
 CARD_FILE: Final = "card.json"
 SEAL: Final = "card_sha256"
+SUMS_FILE: Final = "SHA256SUMS"
+SHIPPED_FOLDER: Final = Path(__file__).parent / "weights"
+Pooling = Literal["mean", "log_mean_exp"]
+_REINSTALL: Final = "Install plainscan again (pip install --force-reinstall), or name another bundle."
 INTENDED_USE: Final = "Research only. Not a medical device; not for diagnosis, triage or any clinical decision."
 
 
@@ -57,6 +64,23 @@ class Calibration(_Part):
     fitted_on: str = "none"
 
 
+class Measured(_Part):
+    """One figure on slices that the weights were not trained on; but for `data` as `metrics.json` has it."""
+
+    data: str  # which slices, of whom
+    figure: str
+    level: str
+    finding: str
+    value: float | None
+    low: float | None = None  # ends of the interval, patients resampled
+    high: float | None = None
+    n: Annotated[int, Field(ge=0)]
+    n_positive: Annotated[int, Field(ge=0)]
+    clusters: Annotated[int, Field(ge=0)]  # patients
+    valid_resamples: Annotated[int, Field(ge=0)] = 0
+    note: str = ""
+
+
 class Card(_Part):
     """What a bundle says of itself."""
 
@@ -72,7 +96,12 @@ class Card(_Part):
     calibration: tuple[Calibration, ...]  # one per finding, in the order of `findings`
     operating_points: tuple[OperatingPoint, ...]
     study_rule: str = "mean_of_top_3"  # how slice probabilities become a study's
+    pooling: Pooling = "mean"  # how a map becomes its logit, up to a bias
     provenance: dict[str, Any]
+    world: str | None = None  # version of the synthetic world, where the weights saw nothing else
+    recipe: dict[str, Any] = {}  # the experiment's file, where the run is part of the repository
+    figures: tuple[Measured, ...] = ()
+    known_failures: tuple[str, ...] = ()
     intended_use: str = INTENDED_USE
     model_sha256: str
 
@@ -110,13 +139,13 @@ def read_card(folder: Path) -> Card:
         BundleError: A file is missing or cannot be read, the card is not as declared or was edited, the model's
             hash differs, or the findings are not this version's.
     """
-    for name in (CARD_FILE, MODEL_FILE):
+    for name, other in ((CARD_FILE, MODEL_FILE), (MODEL_FILE, CARD_FILE)):
         if not (folder / name).is_file():
             raise BundleError(
                 f"no {name}",
-                where=str(folder),
-                expected=f"a folder with {MODEL_FILE} and {CARD_FILE}",
-                remedy="Name the folder that `plainscan train` wrote (RUN/model).",
+                where=_said(folder),
+                expected=_expected(folder, name, other),
+                remedy="Name the folder that `plainscan train` wrote (RUN/model), with both its files.",
             )
     try:
         text = (folder / CARD_FILE).read_text(encoding="utf-8")
@@ -124,43 +153,117 @@ def read_card(folder: Path) -> Card:
     except OSError as error:
         raise BundleError(
             error.strerror or "cannot be read",
-            where=str(error.filename or folder),
+            where=_said(Path(error.filename or folder)),
             expected="a file that can be read",
             remedy="Check its permissions.",
         ) from error
     except UnicodeDecodeError as error:
-        raise BundleError("not UTF-8", where=f"{folder / CARD_FILE}", expected=f"a card of format {FORMAT}") from error
+        raise BundleError(
+            "not UTF-8", where=_said(folder / CARD_FILE), expected=f"a card of format {FORMAT}"
+        ) from error
     card = _sealed_card(text, folder / CARD_FILE)
     if found != card.model_sha256:
         raise BundleError(
             f"SHA-256 {found}",
-            where=f"{folder / MODEL_FILE}",
+            where=_said(folder / MODEL_FILE),
             expected=card.model_sha256,
             remedy="The model was altered or belongs to another card; copy the bundle again.",
         )
+    _check_version(card, folder)
+    return card
+
+
+def _check_version(card: Card, folder: Path) -> None:
     for name, mine in (("findings", FINDING_KEYS), ("preparation", PREPARATION)):
         if getattr(card, name) != mine:
             raise BundleError(
                 f"{name} {getattr(card, name)}",
-                where=f"{folder / CARD_FILE}",
+                where=_said(folder / CARD_FILE),
                 expected=str(mine),
-                remedy="Use the version of plainscan that wrote it, or train it again.",
+                remedy=f"Use plainscan {card.plainscan}, which wrote it, or train it again.",
             )
-    return card
+
+
+def located(bundle: Path | ShippedName) -> Path:
+    """The folder of a bundle as the settings name it: a path, or the word `plainscan` (a string).
+
+    Raises:
+        BundleError: The bundle that comes with plainscan was asked for and is incomplete or altered.
+    """
+    return shipped() if bundle == SHIPPED else Path(bundle)
+
+
+def shipped() -> Path:
+    """The folder of the bundle that comes with plainscan, its files held against their listed hashes.
+
+    Raises:
+        BundleError: A file is missing, altered or of another version; the message has its name and both hashes.
+    """
+    listed = _listed(SHIPPED_FOLDER / SUMS_FILE)
+    for name in (CARD_FILE, MODEL_FILE):
+        path = SHIPPED_FOLDER / name
+        found = f"SHA-256 {file_hash(path)}" if path.is_file() else "no such file"
+        if found != f"SHA-256 {listed[name]}":
+            raise BundleError(found, where=_said(path), expected=f"SHA-256 {listed[name]}", remedy=_REINSTALL)
+    return SHIPPED_FOLDER
+
+
+def write_sums(folder: Path) -> None:
+    """List the hashes of a bundle that is to be shipped, in the format of `sha256sum`."""
+    with whole_file(folder / SUMS_FILE) as partial:
+        lines = [f"{file_hash(folder / name)}  {name}\n" for name in (CARD_FILE, MODEL_FILE)]
+        partial.write_text("".join(lines), encoding="ascii")
+
+
+def _listed(path: Path) -> dict[str, str]:
+    try:
+        lines = path.read_text(encoding="ascii", errors="replace").splitlines()
+    except OSError as error:
+        raise BundleError(
+            "no such file: this copy of plainscan has no weights of its own",
+            where=_said(path),
+            expected=f"{CARD_FILE}, {MODEL_FILE} and their hashes",
+            remedy=_REINSTALL,
+        ) from error
+    listed = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
+    if set(listed) != {CARD_FILE, MODEL_FILE}:
+        raise BundleError(
+            f"SHA-256 {file_hash(path)}, lists {', '.join(map(repr, listed)) or 'nothing'}",
+            where=_said(path),
+            expected=f"the hashes of {CARD_FILE} and {MODEL_FILE}",
+            remedy=_REINSTALL,
+        )
+    return listed
+
+
+def _said(path: Path) -> str:
+    """A path as a message gives it: one inside the package without what lies above, which nobody gave us."""
+    above = SHIPPED_FOLDER.parents[1]
+    return str(path.relative_to(above) if path.is_relative_to(SHIPPED_FOLDER) else path)
+
+
+def _expected(folder: Path, name: str, other: str) -> str:
+    """What should lie in a bundle, with the hash of the part that is missing where the other part tells it."""
+    try:
+        if name == MODEL_FILE:
+            return f"the model with SHA-256 {json.loads((folder / other).read_text(encoding='utf-8'))['model_sha256']}"
+        return f"the card of the model with SHA-256 {file_hash(folder / other)}"
+    except (OSError, ValueError, LookupError, TypeError):
+        return f"a folder with {MODEL_FILE} and {CARD_FILE}"
 
 
 def _sealed_card(text: str, path: Path) -> Card:
     try:
         fields = json.loads(text)
     except ValueError as error:
-        raise BundleError(f"not JSON ({error})", where=str(path), expected=f"a card of format {FORMAT}") from error
+        raise BundleError(f"not JSON ({error})", where=_said(path), expected=f"a card of format {FORMAT}") from error
     seal = fields.pop(SEAL, None) if isinstance(fields, dict) else None
     card = _card(fields, path)
     if seal != _seal(fields):
         raise BundleError(
-            f"the card was edited, or has no {SEAL}",
-            where=str(path),
-            expected="a card as it was written",
+            f"the card was edited, or has no {SEAL}: SHA-256 of its fields {_seal(fields)}",
+            where=_said(path),
+            expected=str(seal or "a card as it was written"),
             remedy="Thresholds that nobody chose on data decide nothing: copy the bundle again, or train it again.",
         )
     return card
@@ -170,7 +273,7 @@ def _card(fields: object, path: Path) -> Card:
     try:
         return Card.model_validate(fields)
     except ValidationError as error:
-        raise BundleError(explain(error), where=str(path), expected=f"a card of format {FORMAT}") from error
+        raise BundleError(explain(error), where=_said(path), expected=f"a card of format {FORMAT}") from error
 
 
 def _seal(fields: object) -> str:

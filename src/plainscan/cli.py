@@ -23,6 +23,7 @@ from plainscan.errors import STORAGE, ConfigError, MissingPartError, PlainscanEr
 # Sub-command: its section, and which of its fields are positional; `RUN` stands for the run folder.
 STAGES: Final[dict[str, tuple[type[config.Section], tuple[str, ...]]]] = {
     "phantom": (config.PhantomSettings, ()),
+    "world": (config.WorldSettings, ()),
     "scan": (config.ScanSettings, ("source",)),
     "images": (config.ImagesSettings, ("source",)),
     "select": (config.SelectSettings, ("RUN",)),
@@ -74,7 +75,7 @@ def _parameter(section: type[config.Section], name: str, is_argument: bool) -> i
         return inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Annotated[hint, info])
     if name == "windows":
         hint, default = str, ",".join(f"{center:g}/{width:g}" for center, width in default)
-    metavar = "CENTER WIDTH" if name == "window" else None
+    metavar = {"window": "CENTER WIDTH", "model": "BUNDLE", "init": "WEIGHTS"}.get(name)
     flags = f"--{name.replace('_', '-')}"
     info = typer.Option(f"{flags}/--no-{flags[2:]}" if hint is bool else flags, help=field.description, metavar=metavar)
     return inspect.Parameter(
@@ -83,9 +84,11 @@ def _parameter(section: type[config.Section], name: str, is_argument: bool) -> i
 
 
 def _plain(hint: Any) -> Any:
-    """The hint without the ranges that pydantic checks."""
+    """The hint without the ranges that pydantic checks; the word or the path of a bundle stays text until it does."""
     if get_args(hint) and hasattr(hint, "__metadata__"):
         return get_args(hint)[0]
+    if config.ShippedName in get_args(hint):
+        return str | None if type(None) in get_args(hint) else str
     return hint
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.inference.tiny_bundle import BIAS, GAIN, OFFSET, tiny_bundle, tiny_card, tiny_model
+from tests.inference.tiny_bundle import BIAS, GAIN, OFFSET, ship_tiny, tiny_bundle, tiny_card, tiny_model
 
 from plainscan.bundle import CARD_FILE, MODEL_FILE
 from plainscan.errors import BundleError, InternalError
@@ -23,6 +23,11 @@ def test_logits_are_the_mean_of_the_maps_plus_the_bias(tmp_path: Path) -> None:
     np.testing.assert_allclose(logits, maps.mean(axis=(1, 2)) + BIAS, atol=1e-5)
     cells = image[0, 1].reshape(8, 8, 8, 8).mean(axis=(1, 3))
     np.testing.assert_allclose(maps[0], GAIN * cells - OFFSET, atol=1e-4)
+
+
+def test_the_word_loads_the_shipped_bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ship_tiny(tmp_path, monkeypatch, name="ours")
+    assert load("plainscan").card.name == "ours"
 
 
 def test_one_and_two_threads_agree(tmp_path: Path) -> None:

@@ -14,11 +14,14 @@ from typing import Any
 
 import numpy as np
 import onnx
+import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from plainscan.bundle import Calibration, Card, OperatingPoint, write_bundle
+from plainscan import bundle
+from plainscan.bundle import Calibration, Card, OperatingPoint, write_bundle, write_sums
 from plainscan.findings import ANY_FINDING, FINDING_KEYS
+from plainscan.stages.lineage import PATIENTS
 
 CELL, GAIN, OFFSET, BIAS = 8, 40.0, 6.0, 0.5
 WINDOWS = ((40.0, 80.0), (80.0, 200.0), (600.0, 2800.0))
@@ -97,6 +100,14 @@ def tiny_bundle(folder: Path, *, size: int = 64, neighbors: int = 0, **changes: 
     model = tiny_model(len(WINDOWS) * (2 * neighbors + 1), size)
     write_bundle(folder, model, tiny_card(model, size=size, neighbors=neighbors, **changes))
     return folder
+
+
+def ship_tiny(folder: Path, monkeypatch: pytest.MonkeyPatch, **changes: Any) -> Path:
+    """A tiny bundle in place of the one that comes with plainscan."""
+    shipped = tiny_bundle(folder / "plainscan" / "weights", provenance={PATIENTS: []}, world="world-0", **changes)
+    write_sums(shipped)
+    monkeypatch.setattr(bundle, "SHIPPED_FOLDER", shipped)
+    return shipped
 
 
 def head_slice(size: int = 128, patches: Sequence[tuple[int, int, int]] = ()) -> NDArray[np.int16]:

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 from PIL import Image
-from tests.inference.tiny_bundle import head_slice, tiny_bundle
+from tests.inference.tiny_bundle import head_slice, ship_tiny, tiny_bundle
 from tests.stages.tiny_study import PATIENT, ROOT, write_slice
 
 from plainscan.bundle import CARD_FILE, MODEL_FILE, Calibration, read_card
@@ -67,6 +67,19 @@ def test_a_study_is_scored_slice_by_slice_from_the_feet_up(study: Path, bundle: 
     assert rows.sort("probability", descending=True)["slice_index"].head(3).sort().to_list() == [4, 5, 6]
     assert rows.select((pl.col(FINDING_KEYS[1:]) > 0).all()).row(0) == (True,) * 14
     assert set(leftovers(tmp_path / "out")) == {"predictions.csv", "studies.csv", "heatmaps", "predict.run.json"}
+
+
+def test_without_a_model_the_shipped_one_scores_and_says_so(
+    study: Path, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shipped = ship_tiny(tmp_path, monkeypatch, name="ours")
+    for _ in range(2):
+        run(tmp_path / "out", PredictSettings(source=study, threads=1))
+    said = capsys.readouterr().err
+    assert "predict: ours, the weights that come with plainscan" in said
+    assert "unchanged, skipped" in said
+    assert str(shipped.parent) not in (tmp_path / "out" / "predict.run.json").read_text()
+    assert predicted(tmp_path / "named", study, bundle).equals(pl.read_csv(tmp_path / "out" / "predictions.csv"))
 
 
 def test_a_bundle_without_a_study_operating_point_still_scores(study: Path, bundle: Path, tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ import polars as pl
 import pytest
 from tests.learning.toy import write_run
 
+from plainscan import bundle
+from plainscan.bundle import write_bundle, write_sums
 from plainscan.config import TrainSettings
 from plainscan.errors import ConfigError, LabelError, LeakError, MissingPartError
 from plainscan.findings import ANY_FINDING, FINDING_KEYS
@@ -21,7 +23,7 @@ from plainscan.stages import train
 from plainscan.stages.lineage import PATIENTS, pseudonyms
 from plainscan.tables import PREPARED, file_hash, write
 
-SETTINGS = TrainSettings(network="resnet18", epochs=4, batch=8, augment=False, learning_rate=1e-3, device="cpu")
+SETTINGS = TrainSettings(network="resnet18", epochs=4, batch=8, augment="off", learning_rate=1e-3, device="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +87,26 @@ def test_a_bundle_starts_another_training(trained: Path, tmp_path: Path) -> None
     counts = train.run(tmp_path, SETTINGS.model_copy(update={"epochs": 1, "init": trained / "model"}))
     assert counts["tune_auc"] == 1.0
     assert load(tmp_path / "model").card.provenance["settings"]["init"]["name"] == "model"
+
+
+def test_the_shipped_bundle_starts_a_training_and_stands_in_its_card(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shipped, known = tmp_path / "plainscan" / "weights", load(trained / "model").card
+    ours = known.model_copy(update={"provenance": {PATIENTS: []}, "world": "world-0"})
+    write_bundle(shipped, (trained / "model" / "model.onnx").read_bytes(), ours)
+    write_sums(shipped)
+    monkeypatch.setattr(bundle, "SHIPPED_FOLDER", shipped)
+    write_run(tmp_path / "run")
+    counts = train.run(tmp_path / "run", SETTINGS.model_copy(update={"epochs": 1, "init": "plainscan"}))
+    assert counts["tune_auc"] == 1.0
+    card = load(tmp_path / "run" / "model").card
+    assert card.provenance["settings"]["init"] == {
+        "name": "plainscan", "bundle": known.name, "hash": known.model_sha256, "world": "world-0",
+    }  # fmt: skip
+    assert card.provenance[PATIENTS] == pseudonyms(f"p{i}" for i in range(6))
+    assert str(tmp_path) not in card.model_dump_json()
+    assert card.world is None
 
 
 def _swapped(folder: Path) -> None:

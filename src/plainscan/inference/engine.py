@@ -15,7 +15,8 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from plainscan.bundle import MODEL_FILE, Card, OperatingPoint, read_card
+from plainscan.bundle import MODEL_FILE, Card, OperatingPoint, located, read_card
+from plainscan.config import ShippedName
 from plainscan.ct.window import Window
 from plainscan.errors import BundleError, InternalError
 from plainscan.findings import ANY_FINDING
@@ -60,18 +61,19 @@ class Model:
         return logits[0], maps[0]
 
 
-def load(bundle: Path, threads: int = 0) -> Model:
+def load(bundle: Path | ShippedName, threads: int = 0) -> Model:
     """Load and verify a bundle.
 
     Args:
-        bundle: Folder with `model.onnx` and `card.json`.
+        bundle: Folder with `model.onnx` and `card.json`, or "plainscan": the one that comes with it.
         threads: Threads for one slice; 0 takes every core this process may use.
 
     Raises:
         BundleError: The bundle is incomplete, altered or of another version.
     """
-    card = read_card(bundle)
-    return Model((bundle / MODEL_FILE).read_bytes(), card, threads)
+    folder = located(bundle)
+    card = read_card(folder)
+    return Model((folder / MODEL_FILE).read_bytes(), card, threads)
 
 
 def operating_point(card: Card, level: str, finding: str = ANY_FINDING) -> OperatingPoint:

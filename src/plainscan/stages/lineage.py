@@ -1,7 +1,8 @@
 """Which patients the weights have seen: so that nobody is judged on them without noticing.
 
 A bundle's card holds a pseudonym of each training patient, the start of a hash. It is there to compare, not to
-protect: who has a list of patient identifiers can compute theirs and compare too.
+protect: who has a list of patient identifiers can compute theirs and compare too. The bundle that comes with
+plainscan has seen synthetic patients alone; its list is empty, and a training that starts from it leaks nobody.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ from typing import Final
 
 import polars as pl
 
-from plainscan.bundle import Card, read_card
-from plainscan.errors import LeakError
-from plainscan.stages.record import say
+from plainscan.bundle import Card, located, read_card
+from plainscan.config import BundlePath, TrainSettings
+from plainscan.errors import ConfigError, LeakError
+from plainscan.stages.record import fingerprint, say
 from plainscan.tables import PREPARED, file_hash
 
 PATIENTS: Final = "training_patients_sha256"  # key in a card's provenance
+FINE: Final = "-fine"  # ending of a network's name: the same trunk under another head
 _SALT: Final = "plainscan training patient\0"
 _DIGITS: Final = 16  # 64 bits: two of a million patients meet with a chance of 3 in 10 million
 
@@ -32,19 +35,43 @@ def pseudonyms(patients: Iterable[str]) -> list[str]:
     return sorted({hashlib.sha256(f"{_SALT}{patient}".encode()).hexdigest()[:_DIGITS] for patient in patients})
 
 
-def training_patients(prepared: pl.DataFrame, init: Path | None) -> list[str]:
+def training_patients(prepared: pl.DataFrame, init: BundlePath | None) -> list[str]:
     """Pseudonyms of the patients of train, and of those whom the weights to start from have seen."""
     ours = prepared.filter(pl.col("split") == "train")["patient_id"].unique()
-    return sorted({*pseudonyms(ours), *(_seen_by(init) or ())})
+    card = None if init is None else _card_of(init)
+    return sorted({*pseudonyms(ours), *(_seen_by(card) or ())})
 
 
-def check_init(prepared: pl.DataFrame, init: Path) -> None:
-    """Refuse weights that have seen a patient of tune or test; a file, or an old bundle, does not say.
+def origin(init: BundlePath) -> dict[str, str]:
+    """What a card says of the weights that a training started from: a name and a hash, no path of a machine.
+
+    The hash of a bundle is its model's, of a file its own; the bundle that comes with plainscan also gives the
+    version of its synthetic world.
+    """
+    card, name = _card_of(init), init if isinstance(init, str) else init.name
+    if card is None:
+        return {"name": name, "hash": fingerprint(located(init))}
+    world = {} if card.world is None else {"world": card.world}
+    return {"name": name, "bundle": card.name, "hash": card.model_sha256, **world}
+
+
+def check_init(prepared: pl.DataFrame, settings: TrainSettings) -> None:
+    """Refuse weights to start from that are of another network, or have seen a patient of tune or test.
+
+    A weight file, or an old bundle, does not say whom it has seen.
 
     Raises:
-        LeakError: They have.
+        BundleError: The bundle is incomplete, altered or of another version.
+        ConfigError: It is of another network.
+        LeakError: It has seen them.
     """
-    seen = _seen_by(init)
+    init = settings.init
+    if init is None:
+        return
+    card = _card_of(init)
+    if card is not None:
+        _check_network(card, settings)
+    seen = _seen_by(card)
     if seen is None:
         say(f"train: {init} does not say which patients it was trained on; whether they are in tune or test is open")
     kept = prepared.filter(pl.col("split").is_in(["tune", "test"]))["patient_id"].unique()
@@ -59,10 +86,31 @@ def check_init(prepared: pl.DataFrame, init: Path) -> None:
         )
 
 
-def _seen_by(init: Path | None) -> list[str] | None:
-    if init is None or not init.is_dir():
-        return None
-    known = read_card(init).provenance.get(PATIENTS)
+def _check_network(card: Card, settings: TrainSettings) -> None:
+    """The trunks must be the same; another head (`resnet50`, `resnet50-fine`) starts anew."""
+    if card.network.removesuffix(FINE) != settings.network.removesuffix(FINE):
+        raise ConfigError(
+            f"{settings.network}, but the weights to start from are of {card.network}",
+            where=f"train.network, train.init: {settings.init}",
+            expected="the same network",
+            remedy=f'Set network = "{card.network}", or start from another bundle.',
+        )
+    if card.windows != settings.windows:
+        say(f"train: {settings.init} saw windows {_words(card.windows)}; this training has {_words(settings.windows)}")
+
+
+def _words(windows: Iterable[tuple[float, float]]) -> str:
+    return ", ".join(f"{center:g}/{width:g}" for center, width in windows)
+
+
+def _card_of(init: BundlePath) -> Card | None:
+    """The card of a bundle; a weight file has none."""
+    folder = located(init)
+    return read_card(folder) if folder.is_dir() else None
+
+
+def _seen_by(card: Card | None) -> list[str] | None:
+    known = None if card is None else card.provenance.get(PATIENTS)
     return known if isinstance(known, list) else None
 
 

@@ -17,8 +17,8 @@ from typing import Final
 
 import polars as pl
 
-from plainscan.bundle import OperatingPoint
-from plainscan.config import PredictSettings, SelectSettings
+from plainscan.bundle import OperatingPoint, located
+from plainscan.config import SHIPPED, PredictSettings, SelectSettings
 from plainscan.ct.prepare import HU, head_box, prepare_slice
 from plainscan.dicom.read import Reader
 from plainscan.errors import SourceError
@@ -69,16 +69,17 @@ def run(folder: Path, settings: PredictSettings) -> Counts:
     Raises:
         SourceError: Nothing to score, or pictures without a window. When no slice could be scored, the tables that
             say why are written first.
-        BundleError: The bundle is incomplete or altered.
+        BundleError: The bundle is incomplete, altered or of another version.
         StorageError: The folder cannot be written, or lies inside the source.
     """
     refuse_inside(folder, settings.source)
+    bundle = located(settings.model)
     return recorded(
         "predict",
         folder,
         settings,
-        lambda: _work(folder, settings),
-        inputs=[settings.source, settings.model],
+        lambda: _work(folder, settings, bundle),
+        inputs=[settings.source, bundle],
         outputs=[folder / PREDICTIONS, folder / STUDIES, folder / HEATMAPS],
     )
 
@@ -128,8 +129,10 @@ class _Scorer:
         found["decision"] = _decision(probabilities[0], self.slice_point)
         if self.heatmaps:
             threshold = self.slice_point.threshold
-            grid = heatmap.heat(scores.maps[:, 0], scores.logits[:, 0], card.calibration[0], threshold)[0]
-            page = overlay.render(middle, heatmap.faded(grid, box, middle.shape), probabilities[0], threshold)
+            maps, logits = scores.maps[:, 0], scores.logits[:, 0]
+            grid = heatmap.heat(maps, logits, card.calibration[0], threshold, card.pooling)[0]
+            warm = heatmap.faded(grid, box, middle.shape, card.input_size)
+            page = overlay.render(middle, warm, probabilities[0], threshold)
             name = _heatmap_name(row, len(self.rows))
             overlay.save(page, self.heatmaps / name)
             found["heatmap"] = f"{HEATMAPS}/{name}"
@@ -206,8 +209,10 @@ def geometry_flags(study: Study) -> list[str]:
     return texts
 
 
-def _work(folder: Path, settings: PredictSettings) -> Counts:
-    model = engine.load(settings.model, settings.threads)
+def _work(folder: Path, settings: PredictSettings, bundle: Path) -> Counts:
+    model = engine.load(bundle, settings.threads)
+    if settings.model == SHIPPED:
+        say(f"predict: {model.card.name}, the weights that come with plainscan, trained on synthetic studies alone")
     slice_point = engine.operating_point(model.card, "slice")
     of_studies = (point for point in model.card.operating_points if point.level == "study")
     study_point = next((point for point in of_studies if point.finding == ANY_FINDING), None)

@@ -16,7 +16,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 import plainscan
-from plainscan.bundle import Calibration, Card, OperatingPoint, write_bundle
+from plainscan.bundle import Calibration, Card, OperatingPoint, located, write_bundle
 from plainscan.config import TrainSettings
 from plainscan.errors import LabelError, MissingPartError
 from plainscan.evaluation.calibration import IDENTITY, fit_platt
@@ -27,7 +27,7 @@ from plainscan.findings import ANY_FINDING, FINDING_KEYS
 from plainscan.inference.engine import Model
 from plainscan.inference.predict import calibrated, score, study_probability
 from plainscan.stages.chain import check_fresh
-from plainscan.stages.lineage import PATIENTS, check_init, training_patients
+from plainscan.stages.lineage import PATIENTS, check_init, origin, training_patients
 from plainscan.stages.record import Counts, fingerprint, recorded, say, track
 from plainscan.tables import MANIFEST, PREPARED, SPLITS, file_hash, read
 
@@ -54,6 +54,7 @@ def run(folder: Path, settings: TrainSettings) -> Counts:
         MissingPartError: torch is not installed.
         LabelError: A split lacks slices with, or slices without, any finding.
         LeakError: The bundle to start from was trained on patients of tune or test.
+        BundleError: It is incomplete, altered or of another version.
         TableError: The prepared table is not made from the tables that lie beside it now.
         ConfigError: A GPU was asked for and there is none.
     """
@@ -66,7 +67,7 @@ def run(folder: Path, settings: TrainSettings) -> Counts:
 
     check_fresh(folder, "train")
     if settings.init is not None:
-        check_init(read(folder, PREPARED), settings.init)
+        check_init(read(folder, PREPARED), settings)
     with process_group(settings.device) as group:
         return _lead(folder, settings, group) if group.rank == 0 else _follow(folder, settings, group)
 
@@ -81,6 +82,7 @@ def _lead(folder: Path, settings: TrainSettings, group: Group) -> Counts:
         return _work(folder, settings, group)
 
     inputs = [PREPARED.path(folder), folder / SHARD_FOLDER]
+    inputs += [] if settings.init is None else [located(settings.init)]
     outputs = [folder / MODEL_FOLDER, folder / TRAIN_FOLDER / "metrics.jsonl"]
     counts = recorded("train", folder, settings, work, inputs=inputs, outputs=outputs)
     if not started:
@@ -143,8 +145,8 @@ def _identity(folder: Path, settings: TrainSettings) -> str:
     """Hash of everything that decides the weights."""
     parts = [plainscan.__version__, settings.model_dump_json(), fingerprint(PREPARED.path(folder))]
     parts.append(fingerprint(folder / SHARD_FOLDER))
-    if settings.init is not None and settings.init.exists():
-        parts.append(fingerprint(settings.init))
+    if settings.init is not None:
+        parts.append(origin(settings.init)["hash"])
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
@@ -182,6 +184,7 @@ def _card(settings: TrainSettings, slices: Slices, model: bytes) -> Card:
         input_size=size,
         windows=settings.windows,
         neighbors=planes // 2,
+        pooling="log_mean_exp" if settings.network.endswith("-fine") else "mean",
         findings=FINDING_KEYS,
         calibration=tuple(Calibration(finding=key) for key in FINDING_KEYS),
         operating_points=(),
@@ -253,7 +256,7 @@ def _provenance(folder: Path, settings: TrainSettings, prepared: pl.DataFrame) -
     """Where the weights come from; no path of a machine."""
     asked = settings.model_dump(mode="json")
     if settings.init is not None:
-        asked["init"] = {"name": settings.init.name, "hash": fingerprint(settings.init)}
+        asked["init"] = origin(settings.init)
     manifest = MANIFEST.path(folder)
     return {
         "manifest_sha256": file_hash(manifest) if manifest.is_file() else None,

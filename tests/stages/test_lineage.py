@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.inference.tiny_bundle import ship_tiny, tiny_bundle
+from tests.learning.toy import write_run
+
+from plainscan.config import TrainSettings
+from plainscan.errors import BundleError, ConfigError, LeakError
+from plainscan.stages.lineage import PATIENTS, check_init, origin, pseudonyms, training_patients
+from plainscan.tables import PREPARED, file_hash, read
+
+
+def settings(init: object, network: str = "resnet18", **more: object) -> TrainSettings:
+    return TrainSettings.model_validate({"init": init, "network": network, **more})
+
+
+def test_the_shipped_weights_leak_nobody_and_add_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ship_tiny(tmp_path, monkeypatch, network="resnet18")
+    frame = write_run(tmp_path / "run")
+    check_init(frame, settings("plainscan"))
+    assert capsys.readouterr().err == ""
+    assert (
+        training_patients(frame, "plainscan") == training_patients(frame, None) == pseudonyms(f"p{i}" for i in range(6))
+    )
+
+
+def test_a_training_names_what_it_started_from_by_hash_and_by_no_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shipped = ship_tiny(tmp_path, monkeypatch, name="ours")
+    digest = file_hash(shipped / "model.onnx")
+    assert origin("plainscan") == {"name": "plainscan", "bundle": "ours", "hash": digest, "world": "world-0"}
+    mine = tiny_bundle(tmp_path / "mine" / "model")
+    assert origin(mine) == {"name": "model", "bundle": "tiny", "hash": digest}
+    (tmp_path / "w.pth").write_bytes(b"1")
+    assert origin(tmp_path / "w.pth") == {"name": "w.pth", "hash": file_hash(tmp_path / "w.pth")}
+
+
+@pytest.mark.parametrize(
+    ("network", "of_bundle"),
+    [("resnet18", "resnet50-fine"), ("resnet18-fine", "resnet50-fine"), ("resnet50", "resnet18")],
+)
+def test_a_bundle_of_another_network_is_refused_and_both_are_named(
+    network: str, of_bundle: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ship_tiny(tmp_path, monkeypatch, network=of_bundle)
+    frame = write_run(tmp_path / "run")
+    with pytest.raises(ConfigError, match=f"{network}, but the weights to start from are of {of_bundle}") as caught:
+        check_init(frame, settings("plainscan", network))
+    assert "train.init: plainscan" in str(caught.value)
+    assert f'Set network = "{of_bundle}"' in str(caught.value)
+
+
+@pytest.mark.parametrize("network", ["resnet50", "resnet50-fine"])
+def test_another_head_on_the_same_trunk_may_start(
+    network: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ship_tiny(tmp_path, monkeypatch, network="resnet50-fine")
+    check_init(write_run(tmp_path / "run"), settings("plainscan", network))
+
+
+def test_other_windows_are_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ship_tiny(tmp_path, monkeypatch, network="resnet18")
+    check_init(write_run(tmp_path / "run"), settings("plainscan", windows="40/80"))
+    assert "plainscan saw windows 40/80, 80/200, 600/2800; this training has 40/80" in capsys.readouterr().err
+
+
+def test_a_file_does_not_say_whom_it_has_seen(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    check_init(write_run(tmp_path / "run"), settings(tmp_path / "w.pth"))
+    assert "does not say which patients it was trained on" in capsys.readouterr().err
+
+
+def test_a_bundle_that_has_seen_a_patient_of_tune_is_refused(tmp_path: Path) -> None:
+    write_run(tmp_path / "run")
+    bundle = tiny_bundle(tmp_path / "seen", network="resnet18", provenance={PATIENTS: pseudonyms(["p7"])})
+    with pytest.raises(LeakError, match="1 of 3 patients"):
+        check_init(read(tmp_path / "run", PREPARED), settings(bundle))
+
+
+def test_shipped_weights_that_are_altered_start_no_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shipped = ship_tiny(tmp_path, monkeypatch)
+    (shipped / "card.json").write_text("{}")
+    with pytest.raises(BundleError, match=r"plainscan/weights/card\.json: SHA-256"):
+        check_init(write_run(tmp_path / "run"), settings("plainscan"))
