@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help setup demo test check fix bench docs paper clean
+.PHONY: help setup demo test check fix bench docs paper weights clean
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -43,6 +43,11 @@ docs: $(READY)  ## the generated pages: docs/reference/config.md and command-lin
 
 paper: $(READY)  ## the 2020 study's cohort, split by image and by patient (long: see configs/zhang2020.toml)
 	$(BIN)/plainscan run configs/zhang2020.toml
+
+weights: $(READY)  ## train the shipped weights again and put them in place (long: see configs/weights.toml)
+	$(BIN)/plainscan run configs/weights.toml
+	$(BIN)/python -m plainscan.stages.ship runs/weights configs/weights.toml docs/weights.toml
+	$(BIN)/python docs/generate.py
 
 clean:  ## remove what was made, keep runs/
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache build dist

@@ -1,4 +1,4 @@
-"""Write the pages of docs/reference that are made from the code, so that they cannot drift from it.
+"""Write the pages of docs/reference that are made from the code, and MODEL_CARD.md, so that they cannot drift from it.
 
 python docs/generate.py          write them
 python docs/generate.py --check  exit 1 when a page is not up to date
@@ -11,8 +11,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from model_card import page as model_card
 from pydantic_core import PydanticUndefined
 
+from plainscan.bundle import CARD_FILE, SHIPPED_FOLDER, read_card
 from plainscan.cli import STAGES
 from plainscan.cohort.select import FLAGS
 from plainscan.cohort.series import CODES
@@ -22,6 +24,7 @@ from plainscan.dicom.read import REFUSALS
 from plainscan.dicom.scan import REJECT_CODES
 
 REFERENCE = Path(__file__).parent / "reference"
+MODEL_CARD = Path(__file__).parents[1] / "MODEL_CARD.md"
 SOURCE = Path(__file__).parents[1] / "src" / "plainscan"
 NOTE = "<!-- Made from the code by `make docs`; do not edit. -->\n"
 
@@ -137,15 +140,16 @@ def main(check: bool) -> int:
     """Write the pages, or compare them."""
     stale = []
     pages = {
-        "config.md": config_page(),
-        "command-line.md": command_page(),
-        "exclusions.md": exclusion_page(),
-        "modules.md": module_page(),
+        REFERENCE / "config.md": config_page(),
+        REFERENCE / "command-line.md": command_page(),
+        REFERENCE / "exclusions.md": exclusion_page(),
+        REFERENCE / "modules.md": module_page(),
     }
-    for name, text in pages.items():
-        path = REFERENCE / name
+    if (SHIPPED_FOLDER / CARD_FILE).is_file():  # a copy without weights has no card of theirs
+        pages[MODEL_CARD] = model_card(read_card(SHIPPED_FOLDER))
+    for path, text in pages.items():
         if check and (not path.is_file() or path.read_text(encoding="utf-8") != text):
-            stale.append(name)
+            stale.append(path.name)
         elif not check:
             path.write_text(text, encoding="utf-8")
     if stale:
