@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from plainscan.evaluation import metrics as m
-from plainscan.evaluation.strata import Within, cut, equal_width, learned_rate, quantile_edges
+from plainscan.evaluation.metrics import auc, once, rank
+from plainscan.evaluation.strata import Within, cut, equal_width, learned_rate, quantile_edges, rate_of_others
 
 
 def _units(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -64,3 +65,26 @@ def test_bins_hold_their_edges() -> None:
     assert equal_width([0, 0.1, 1.0]).tolist() == [0, 1, 9]
     edges = quantile_edges(np.arange(100), 4)
     assert np.bincount(cut(np.arange(100), edges)).tolist() == [25, 25, 25, 25]
+
+
+def test_the_place_learned_on_other_patients_ignores_ones_own_labels() -> None:
+    bins, cluster = np.array([0, 1, 0, 1, 0, 1]), np.array([0, 0, 1, 1, 2, 2])
+    one, other = (rate_of_others(bins, labels, cluster, 2) for labels in ([1, 0, 0, 1, 0, 1], [0, 1, 0, 1, 0, 1]))
+    assert np.allclose(one[:2], other[:2])
+    assert not np.allclose(one[2:], other[2:])
+
+
+def test_the_place_learned_on_other_patients_is_found_where_it_matters_and_is_chance_where_not() -> None:
+    rng = np.random.default_rng(0)
+    bins, cluster = rng.integers(0, 10, 4000), np.repeat(np.arange(100), 40)
+    by_place = rng.random(4000) < bins / 20
+    # by patient alone: without the correction for the overall rate, this would come out far below 0.5
+    by_patient = rng.random(4000) < np.where(cluster < 30, 0.5, 0.0)
+    for labels, low, high in ((by_place, 0.7, 0.85), (by_patient, 0.42, 0.58)):
+        value = auc(rank(rate_of_others(bins, labels, cluster, 10), labels), once(4000)).item()
+        assert low < value < high
+
+
+def test_the_place_of_one_patient_cannot_be_learned_on_others() -> None:
+    assert rate_of_others([0, 1], [0, 1], [0, 0], 2).tolist() == [1.0, 1.0]
+    assert rate_of_others([], [], [], 2).shape == (0,)

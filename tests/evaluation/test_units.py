@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from plainscan.evaluation.units import Elsewhere, patient_rows, slice_units, studies, study_units
+from plainscan.evaluation.units import Elsewhere, against_clean, patient_rows, slice_units, studies, study_units
 from plainscan.findings import ANY_FINDING, FINDING_KEYS
 
 
@@ -53,3 +53,19 @@ def test_slices_of_one_patient_share_a_row() -> None:
     frame = _frame([0, 1, 0], [0.1, 0.9, 0.4], ["b", "a", "b"])
     units = slice_units(frame, ANY_FINDING, patient_rows(frame), Elsewhere.of(frame), None)
     assert units.group.cluster.tolist() == [1, 0, 1]
+
+
+def test_a_slice_with_another_finding_is_not_clean() -> None:
+    frame = _frame([1, 1, 0, None], [0.5] * 4, ["a", "b", "c", "d"])
+    frame = frame.with_columns(mass=pl.Series([0, 1, 0, 0], dtype=pl.Int8))
+    frame = frame.with_columns(subdural_hemorrhage=pl.Series([1, 0, 0, 0], dtype=pl.Int8))
+    found = against_clean(frame, "subdural_hemorrhage")
+    assert found["study_uid"].to_list() == ["a", "c"]
+
+
+def test_without_other_slices_the_place_is_learned_on_the_other_patients() -> None:
+    frame = _frame([0, 1, 0, 1], [0.5] * 4, ["a", "a", "b", "b"]).with_columns(slice_height=pl.Series([0.0, 1, 0, 1]))
+    units = slice_units(frame, ANY_FINDING, patient_rows(frame), Elsewhere.of(frame.clear(), frame), None)
+    height = units.trivial["learned_height"]
+    assert height[1] > height[0]
+    assert height[3] > height[2]

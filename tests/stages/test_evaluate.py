@@ -86,6 +86,35 @@ def test_height_alone_and_the_auc_within_height_stand_beside_every_slice_auc(jud
             _figure(metrics, figure, finding)
 
 
+def test_any_hemorrhage_is_judged_like_a_finding_at_both_levels(judged: Path) -> None:
+    metrics = _metrics(judged)
+    for figure in ("auc", "auc_within_height", "auc_within_brain_area", "auc_of_learned_brain_area_alone"):
+        assert _figure(metrics, figure, "any_hemorrhage")["low"] is not None
+    assert _figure(metrics, "auc", "any_hemorrhage", "study")["n"] == metrics["counts"]["test_studies"]
+    assert metrics["positive_patients"]["any_hemorrhage"] == metrics["positive_patients"]["intraparenchymal_hemorrhage"]
+    assert not [e for e in metrics["figures"] if (e["figure"], e["finding"]) == ("brier", "any_hemorrhage")]
+
+
+def test_a_kind_of_hemorrhage_stands_against_clean_slices_by_the_score_of_any(judged: Path) -> None:
+    from sklearn.metrics import roc_auc_score
+
+    from plainscan.evaluation.hemorrhage import with_score
+
+    kind, frame = "intraparenchymal_hemorrhage", with_score(tables.read(judged, tables.PREDICTIONS))
+    found = _figure(_metrics(judged), "against_clean_auc", kind)
+    assert found["value"] == pytest.approx(roc_auc_score(frame[kind], frame["probability_any_hemorrhage"]))
+    assert _figure(_metrics(judged), "against_clean_auc_within_height", kind)["value"] is not None
+
+
+def test_the_last_lines_printed_are_the_table_also_when_nothing_changed(
+    judged: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    evaluate.run(judged, QUICK)
+    said = capsys.readouterr().out
+    assert "height alone" in said
+    assert f"{_figure(_metrics(judged), 'auc', 'any_hemorrhage')['value']:.3f}" in said
+
+
 def test_heat_maps_are_held_against_masks(judged: Path) -> None:
     metrics = _metrics(judged)
     hit = _figure(metrics, "pointing_game")

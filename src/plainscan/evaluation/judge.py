@@ -68,6 +68,16 @@ def judge(units: Units, counts: Counts, confidence: float = 0.95) -> list[Figure
     return found
 
 
+def judge_place(units: Units, counts: Counts, confidence: float = 0.95, prefix: str = "") -> list[Figure]:
+    """The ranking figures alone, `auc` and those of the place, their names behind ``prefix``."""
+    ranked = _Ranked(units)
+
+    def statistic(weights: Weights) -> dict[str, Weights]:
+        return {f"{prefix}{name}": values for name, values in ranked.of_pairs(weights).items()}
+
+    return estimate(statistic, units.group, counts, confidence)
+
+
 def _silenced(figure: Figure) -> Figure:
     if figure.figure not in OF_PROBABILITY or figure.value is None:
         return figure
@@ -85,11 +95,16 @@ class _Ranked:
             f"auc_within_{name}": Within(self._p, self._y, stratum) for name, stratum in units.strata.items()
         }
 
-    def __call__(self, weights: Weights) -> dict[str, Weights]:
+    def of_pairs(self, weights: Weights) -> dict[str, Weights]:
         return {
             "auc": m.auc(self._ranking, weights),
             **{name: within(weights) for name, within in self._within.items()},
             **{name: m.auc(ranking, weights) for name, ranking in self._trivial.items()},
+        }
+
+    def __call__(self, weights: Weights) -> dict[str, Weights]:
+        return {
+            **self.of_pairs(weights),
             "average_precision": m.average_precision(self._ranking, weights),
             "brier": m.brier(self._p, self._y, weights),
             "log_loss": m.log_loss(self._p, self._y, weights),

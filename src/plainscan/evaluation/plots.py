@@ -31,7 +31,7 @@ from plainscan.findings import ANY_FINDING
 BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#767676"
 _GRID: Final = np.linspace(0, 1, 101)
 _BAND_RESAMPLES: Final = 300
-_STYLE: Final[Any] = {
+STYLE: Final[Any] = {
     "svg.fonttype": "path",
     "svg.hashsalt": "plainscan",
     "font.size": 10,
@@ -88,7 +88,7 @@ class _Sheet:
 
 @contextmanager
 def _sheet(sheet: _Sheet, width: float = 4.6, height: float = 4.2) -> Iterator[Axes]:
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         canvas = Canvas(figsize=(width, height), layout="constrained", facecolor="none")
         yield canvas.add_subplot()
         stream = io.StringIO()

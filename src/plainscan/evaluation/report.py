@@ -15,6 +15,7 @@ import jinja2
 
 from plainscan.evaluation import published
 from plainscan.evaluation.bootstrap import FEW, TOO_NARROW
+from plainscan.evaluation.hemorrhage import JUDGED
 from plainscan.findings import ANY_FINDING, FINDINGS
 
 NOT_ESTIMABLE: Final = "not estimable"
@@ -25,7 +26,7 @@ _TRIVIAL: Final = {
     "height": ("how high the slice lies", "at the same height", "where a slice lies"),
     "brain_area": ("how much brain the slice shows", "with the same brain area", "how much brain a slice shows"),
 }
-_NAMES: Final = {f.key: f for f in FINDINGS}
+_NAMES: Final = {f.key: f for f in JUDGED}
 
 # The paper's table: (figure, class, words, in the abstract itself or derived from it).
 PAPER_ROWS: Final = (
@@ -43,9 +44,9 @@ PLACE_ROWS: Final = (
     ("auc", "The network, all pairs of slices"),
     ("auc_within_height", "The network, only slices at the same height compared"),
     ("auc_within_brain_area", "The network, only slices with the same brain area compared"),
-    ("auc_of_learned_height_alone", "No network: how often slices at that height had a finding in train and tune"),
+    ("auc_of_learned_height_alone", "No network: how often slices at that height had a finding in {others}"),
     ("auc_of_height_alone", "No network: slice height itself, higher counts as more suspicious"),
-    ("auc_of_learned_brain_area_alone", "No network: how often slices with that brain area had one in train and tune"),
+    ("auc_of_learned_brain_area_alone", "No network: how often slices with that brain area had one in {others}"),
     ("auc_of_brain_area_alone", "No network: brain area itself"),
 )
 
@@ -234,13 +235,14 @@ def render(
         metrics=metrics,
         get=get,
         estimable=[key for key in _NAMES if (entry := get("auc", key)) and entry["value"] is not None],
+        clean=[key for key in _NAMES if (entry := get("against_clean_auc", key)) and entry["value"] is not None],
         headline=headline(metrics),
         plots=[(p.title, p.caption, data_uri(p.svg, "image/svg+xml")) for p in plots],
         gallery=[(case, data_uri(case.png, "image/png")) for case in gallery],
         flow=data_uri(flow_svg, "image/svg+xml") if flow_svg else None,
         findings=_NAMES,
         paper_rows=PAPER_ROWS,
-        place_rows=PLACE_ROWS,
+        place_rows=[(figure, words.format(others=metrics["learned_on"])) for figure, words in PLACE_ROWS],
         published=published,
         few=FEW,
         fragile=any(fragile(entry) for entry in metrics["figures"]),

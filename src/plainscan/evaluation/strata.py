@@ -69,6 +69,39 @@ def learned_rate(known_bins: ArrayLike, known_labels: ArrayLike, bins: ArrayLike
     return np.asarray(rate[np.asarray(bins, np.int64)], np.float64)
 
 
+def rate_of_others(bins: ArrayLike, labels: ArrayLike, cluster: ArrayLike, count: int) -> NDArray[np.float64]:
+    """As ``learned_rate``, where no other units are at hand: each patient's rates are learned on the other patients.
+
+    Given relative to those patients' overall rate: without the positives of one patient that rate is lower, and by
+    itself would put all slices of a patient with many of them below those of others.
+
+    Args:
+        bins: (units,), bin of each unit.
+        labels: (units,), 0 or 1.
+        cluster: (units,), integer, the unit's patient.
+        count: Number of bins.
+
+    Returns:
+        (units,), 1 is as often as anywhere; 1 everywhere with one patient, or without a positive.
+
+    >>> rate_of_others([0, 1, 0, 1], [0, 1, 0, 1], [0, 0, 1, 1], 2).round(2).tolist()
+    [0.67, 1.33, 0.67, 1.33]
+    """
+    where, y = np.asarray(bins, np.int64), np.asarray(labels, np.float64)
+    if not y.size:
+        return np.zeros(0)
+    patients, patient = np.unique(np.asarray(cluster), return_inverse=True)
+    place, cells = patient * count + where, patients.size * count
+    own_n = np.bincount(place, minlength=cells).reshape(-1, count)
+    own_positives = np.bincount(place, y, cells).reshape(-1, count)
+    n, positives = own_n.sum(0) - own_n, own_positives.sum(0) - own_positives
+    total = n.sum(1, keepdims=True)
+    overall = np.divide(positives.sum(1, keepdims=True), total, out=np.zeros(total.shape), where=total > 0)
+    rate = (positives + _PRIOR * overall) / (n + _PRIOR)
+    relative = np.divide(rate, overall, out=np.ones(rate.shape), where=overall > 0)
+    return np.asarray(relative[patient, where], np.float64)
+
+
 class Within:
     """AUC over pairs inside the same stratum only, every pair counted once.
 

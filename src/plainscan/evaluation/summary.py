@@ -13,15 +13,17 @@ from numpy.typing import NDArray
 from plainscan.evaluation import metrics as m
 from plainscan.evaluation import strata
 from plainscan.evaluation.bootstrap import FEW, Counts, Figure, Group, estimate
-from plainscan.evaluation.judge import Units, judge
+from plainscan.evaluation.hemorrhage import ANY_HEMORRHAGE, JUDGED_KEYS, with_label, with_score
+from plainscan.evaluation.judge import OF_PROBABILITY, Units, judge, judge_place
 from plainscan.evaluation.localization import Localization
 from plainscan.evaluation.metrics import Weights
-from plainscan.evaluation.units import Elsewhere, patient_rows, slice_units, studies, study_units
-from plainscan.findings import ANY_FINDING, FINDING_KEYS
+from plainscan.evaluation.units import Elsewhere, against_clean, patient_rows, slice_units, studies, study_units
+from plainscan.findings import ANY_FINDING, FINDING_KEYS, HEMORRHAGE_KEYS
 
 SPLITS: Final = ("train", "tune", "test")
 FEW_PATIENTS: Final = 30
 SYNTHETIC_MAKER: Final = "SYNTH-"  # how the phantom's manufacturers begin
+AGAINST_CLEAN: Final = "against_clean_"  # before the figures of the hemorrhages against slices with no finding
 SPREAD_STUDIES: Final = "not estimable: split by image, the slices of a study lie in several splits"
 
 
@@ -51,37 +53,76 @@ class Judged:
 
 
 def judge_all(frame: pl.DataFrame, elsewhere: Elsewhere, frozen: Frozen, counts: Counts, confidence: float) -> Judged:
-    """Every finding at slice and study level; the latter is not estimable where studies are spread over splits.
+    """Every finding, and any hemorrhage, at slice and study level.
+
+    The latter is not estimable where studies are spread over splits.
 
     Args:
-        frame: Test predictions, `tables.PREDICTIONS`.
+        frame: Predictions to judge, `tables.PREDICTIONS`.
         elsewhere: Train and tune, for scores of place alone and for the labels of whole studies.
         frozen: Of the bundle.
         counts: From ``bootstrap.draw``, one column per patient of ``frame``.
         confidence: Such as 0.95.
     """
-    rows, figures, kept, patients = patient_rows(frame), [], [], {}
-    by_study, whole = _by_study(frame, elsewhere, frozen)
-    for finding in FINDING_KEYS:
-        known = finding in frozen.calibrated
-        at_slice = slice_units(frame, finding, rows, elsewhere, frozen.thresholds.get(("slice", finding)), known)
-        at_study = study_units(by_study, finding, rows, frozen.thresholds.get(("study", finding)), known)
-        of_studies = judge(at_study, counts, confidence)
-        figures += judge(at_slice, counts, confidence)
-        figures += of_studies if whole else [replace(figure, note=SPREAD_STUDIES) for figure in of_studies]
-        kept.append((at_slice, at_study))
+    cohort = _Cohort.of(frame, elsewhere, frozen)
+    kept = {finding: cohort.units(finding) for finding in JUDGED_KEYS}
+    figures, patients = [], {}
+    for finding, (at_slice, at_study) in kept.items():
+        figures += _figures(finding, judge(at_slice, counts, confidence))
+        figures += cohort.said(_figures(finding, judge(at_study, counts, confidence)))
         patients[finding] = int(np.unique(at_slice.group.cluster[at_slice.group.labels == 1]).size)
-    return Judged(figures, *kept[0], patients)
+    for kind in (ANY_HEMORRHAGE, *HEMORRHAGE_KEYS):
+        at_slice, at_study = cohort.against_clean(kind)
+        figures += judge_place(at_slice, counts, confidence, AGAINST_CLEAN)
+        figures += cohort.said(judge_place(at_study, counts, confidence, AGAINST_CLEAN))
+    return Judged(figures, *kept[ANY_FINDING], patients)
 
 
-def _by_study(frame: pl.DataFrame, elsewhere: Elsewhere, frozen: Frozen) -> tuple[pl.DataFrame, bool]:
-    """Scored studies, and whether they are whole; none where slices of a patient lie in several splits."""
-    columns = ["patient_id", "study_uid", *FINDING_KEYS]
-    others, ours = elsewhere.frame.select(*columns, "split"), frame.select(*columns, pl.lit("test").alias("split"))
-    everything = pl.concat([others, ours])
-    found = studies(frame, frozen.aggregate, everything)
-    whole = split_unit(everything) == "patient"
-    return (found if whole else found.clear()), whole
+def _figures(finding: str, judged: list[Figure]) -> list[Figure]:
+    """Without those of a probability for any hemorrhage, whose score is none."""
+    return [f for f in judged if finding != ANY_HEMORRHAGE or f.figure not in OF_PROBABILITY]
+
+
+@dataclass(frozen=True)
+class _Cohort:
+    """The slices and studies to judge, each with labels and scores of any hemorrhage too."""
+
+    slices: pl.DataFrame
+    studies: pl.DataFrame
+    whole: bool  # no patient's slices lie in several splits
+    elsewhere: Elsewhere
+    frozen: Frozen
+
+    @classmethod
+    def of(cls, frame: pl.DataFrame, elsewhere: Elsewhere, frozen: Frozen) -> _Cohort:
+        columns = ["patient_id", "study_uid", *FINDING_KEYS]
+        others, ours = elsewhere.frame.select(*columns, "split"), frame.select(*columns, pl.lit("test").alias("split"))
+        everything = with_label(pl.concat([others, ours]))
+        slices = with_score(with_label(frame))
+        found = studies(slices, frozen.aggregate, everything)
+        whole = split_unit(everything) == "patient"
+        labeled = replace(elsewhere, frame=with_label(elsewhere.frame))
+        return cls(slices, found if whole else found.clear(), whole, labeled, frozen)
+
+    def units(self, finding: str) -> tuple[Units, Units]:
+        """Slices and studies of one finding."""
+        rows, thresholds = patient_rows(self.slices), self.frozen.thresholds
+        known = finding in self.frozen.calibrated or finding == ANY_HEMORRHAGE
+        at = [thresholds.get((level, finding)) for level in ("slice", "study")]
+        return (
+            slice_units(self.slices, finding, rows, self.elsewhere, at[0], known),
+            study_units(self.studies, finding, rows, at[1], known),
+        )
+
+    def against_clean(self, kind: str) -> tuple[Units, Units]:
+        """Slices and studies with one kind of hemorrhage and clean ones, by the score of any: was the blood seen?"""
+        score, rows = pl.col(f"probability_{ANY_HEMORRHAGE}").alias(f"probability_{kind}"), patient_rows(self.slices)
+        slices, whole = (against_clean(frame, kind).with_columns(score) for frame in (self.slices, self.studies))
+        return slice_units(slices, kind, rows, self.elsewhere, None), study_units(whole, kind, rows, None)
+
+    def said(self, of_studies: list[Figure]) -> list[Figure]:
+        """Figures of studies, with the reason where there can be none."""
+        return of_studies if self.whole else [replace(figure, note=SPREAD_STUDIES) for figure in of_studies]
 
 
 def judge_maps(
@@ -204,11 +245,18 @@ def _few_patients(patients: int, by_class: tuple[int, int]) -> list[str]:
     return []
 
 
-def limits(unit: str, synthetic: bool) -> list[str]:
-    """What the figures do not say."""
+def limits(unit: str, synthetic: bool, external: bool = False) -> list[str]:
+    """What the figures do not say.
+
+    Args:
+        unit: ``patient`` or ``image``.
+        synthetic: The phantom made the slices.
+        external: The bundle was trained elsewhere.
+    """
     source = "synthetic studies" if synthetic else "the cohort of this run"
+    part = "The labeled slices" if external else "One test split"
     found = [
-        f"One test split of {source}; no other hospital, scanner or protocol was tried.",
+        f"{part} of {source}; no other hospital, scanner or protocol was tried.",
         "The reference standard is the labels of this run. “No finding” means that no finding of this project's "
         "list was marked on the slice, not that nothing is there.",
         "Intervals hold the chance in who the test patients were, not the chance in training or in the split.",
@@ -221,9 +269,15 @@ def limits(unit: str, synthetic: bool) -> list[str]:
     return found
 
 
-STRATA_WORDS: Final = {
-    "height": f"{strata.HEIGHT_BINS} bins of equal width from the lowest slice (0) to the vertex (1); each pair of a "
-    "slice with a finding and one without, both in one bin, counts once",
-    "brain_area": f"share of the picture between 15 and 60 HU, {strata.AREA_BINS} bins that hold equally many slices "
-    "of train and tune",
-}
+def strata_words(others: str) -> dict[str, str]:
+    """How slices are put together by place.
+
+    Args:
+        others: The slices that the brain-area bins come from, such as "train and tune".
+    """
+    return {
+        "height": f"{strata.HEIGHT_BINS} bins of equal width from the lowest slice (0) to the vertex (1); each pair of "
+        "a slice with a finding and one without, both in one bin, counts once",
+        "brain_area": f"share of the picture between 15 and 60 HU, {strata.AREA_BINS} bins that hold equally many "
+        f"slices of {others}",
+    }

@@ -1,5 +1,7 @@
 """Stage evaluate: score the test split once, judge it, and write figures and report.
 
+With a bundle that was trained elsewhere, on the test split or on all labeled slices (see ``stages.external``).
+
 What cannot be judged is refused before the test labels are opened. Every time they are, `test_looks.json` counts
 it first, so that a look that ends in an error counts too.
 """
@@ -21,15 +23,16 @@ import polars as pl
 
 import plainscan
 from plainscan import tables
-from plainscan.bundle import MODEL_FILE, Card
+from plainscan.bundle import CARD_FILE, MODEL_FILE, Card
 from plainscan.config import EvaluateSettings
-from plainscan.errors import MissingPartError, SplitError
+from plainscan.errors import ConfigError, MissingPartError, SplitError
 from plainscan.findings import ANY_FINDING, FINDING_KEYS, SPECIFIC_KEYS, find
 from plainscan.inference.engine import Model, load
 from plainscan.inference.held_out import RunSlices, brain_share, picture, raw_maps, score_slices
 from plainscan.inference.predict import study_probability
 from plainscan.inference.randomize import randomized_model
 from plainscan.stages.chain import check_fresh
+from plainscan.stages.external import Judgement, knows_its_patients, make_ready
 from plainscan.stages.lineage import PATIENTS, check_trained_here
 from plainscan.stages.looks import LOOKS_FILE, count_look
 from plainscan.stages.record import Counts, recorded, say, track
@@ -45,27 +48,53 @@ STUDY_WORDS: Final = {"mean_of_top_3": "the mean of its three highest slices"}
 
 
 def run(folder: Path, settings: EvaluateSettings) -> Counts:
-    """Judge a run folder's model on its test split.
+    """Judge a run folder's model on its test split, or another bundle on its labeled slices.
+
+    The last lines printed are the table of AUCs.
 
     Raises:
         MissingPartError: The extra `study` is not installed.
         BundleError: The bundle is incomplete, altered or does not fit the prepared slices.
-        LeakError: The bundle was trained on another split.
+        ConfigError: All slices, with the model that was trained on some of them.
+        LabelError: No slice has a label.
+        LeakError: The bundle was trained on another split, or on patients to judge.
         SplitError: The test split is empty.
         TableError: A table is stale, or pixels or masks that one names are missing.
     """
     _need_study_extra()
-    check_fresh(folder, "evaluate")
-    names = ("prepared.parquet", "prepared", "model", "truth.parquet", "flow.svg")
-    outputs = (METRICS_FILE, REPORT_FILE, LOOKS_FILE, f"{tables.PREDICTIONS.name}.parquet")
-    return recorded(
+    task = _task(folder, settings)
+    names = ("prepared.parquet", "prepared", "truth.parquet", "flow.svg")
+    bundle = [task.bundle / CARD_FILE] if task.external else [task.bundle]
+    outputs = [METRICS_FILE, REPORT_FILE, f"{tables.PREDICTIONS.name}.parquet"]
+    counts = recorded(
         "evaluate",
-        folder,
+        task.folder,
         settings,
-        lambda: _evaluate(folder, settings),
-        inputs=[folder / name for name in names],
-        outputs=[folder / name for name in outputs],
+        lambda: _evaluate(task, settings),
+        inputs=[*(task.folder / name for name in names), *bundle],
+        outputs=[task.folder / name for name in (outputs if task.external else [*outputs, LOOKS_FILE])],
     )
+    _print_table(task.folder)
+    return counts
+
+
+def _task(folder: Path, settings: EvaluateSettings) -> Judgement:
+    if settings.model is not None:
+        return make_ready(folder, settings)
+    if settings.split != "test":
+        raise ConfigError(
+            "the run's own model, on the slices that it was trained on",
+            where="--split all",
+            expected="--split test, or --model with a bundle that was trained elsewhere",
+        )
+    check_fresh(folder, "evaluate")
+    return Judgement(folder, folder, folder / "model")
+
+
+def _print_table(folder: Path) -> None:
+    from plainscan.evaluation.overview import overview
+
+    print(f"\n{overview(json.loads((folder / METRICS_FILE).read_text(encoding='utf-8'))).text()}")
 
 
 def compare_units(folder: Path, units: Sequence[str]) -> None:
@@ -94,11 +123,16 @@ def _need_study_extra() -> None:
 class _Run:
     """What the parts of an evaluation share."""
 
-    folder: Path
+    task: Judgement
     settings: EvaluateSettings
     model: Model
     slices: RunSlices
     prepared: pl.DataFrame
+
+    @property
+    def folder(self) -> Path:
+        """Where prepared slices lie and results go."""
+        return self.task.folder
 
     @property
     def test(self) -> pl.DataFrame:
@@ -110,9 +144,10 @@ class _Run:
         return np.random.default_rng([self.settings.seed, *purpose.encode()])
 
 
-def _evaluate(folder: Path, settings: EvaluateSettings) -> Counts:
+def _evaluate(task: Judgement, settings: EvaluateSettings) -> Counts:
+    folder = task.folder
     prepared = tables.read(folder, tables.PREPARED).with_columns(pl.col("slice_height").fill_null(0.5))
-    run_ = _Run(folder, settings, load(folder / "model"), RunSlices(folder), prepared)
+    run_ = _Run(task, settings, load(task.bundle), RunSlices(folder), prepared)
     _check(run_)
     looks = _count_look(run_)
     predictions, localized = _score(run_)
@@ -127,7 +162,8 @@ def _evaluate(folder: Path, settings: EvaluateSettings) -> Counts:
 
 def _check(run_: _Run) -> None:
     """Refuse what cannot be judged, before a look is counted."""
-    check_trained_here(run_.model.card, run_.folder)
+    if not run_.task.external:
+        check_trained_here(run_.model.card, run_.folder)
     if run_.test.is_empty():
         raise SplitError(
             "the test split is empty",
@@ -140,12 +176,14 @@ def _check(run_: _Run) -> None:
 
 
 def _count_look(run_: _Run) -> dict[str, int]:
-    look = {
+    look: dict[str, Any] = {
         "model_sha256": run_.model.card.model_sha256,
         "prepared_sha256": tables.file_hash(tables.PREPARED.path(run_.folder)),
         "test_slices": run_.test.height,
     }
-    return count_look(run_.folder, look)
+    if run_.task.external:
+        look["split"] = run_.settings.split
+    return count_look(run_.task.home, look)
 
 
 def _score(run_: _Run) -> tuple[pl.DataFrame, list[dict[int, Any]]]:
@@ -193,7 +231,8 @@ def _judge(
         _thresholds(card),
         frozenset(FINDING_KEYS) - set(_uncalibrated(card)),
     )
-    judged = summary.judge_all(predictions, Elsewhere.of(_elsewhere(run_)), frozen, counts, settings.level)
+    elsewhere = Elsewhere.of(_elsewhere(run_), predictions)
+    judged = summary.judge_all(predictions, elsewhere, frozen, counts, settings.level)
     figures = judged.figures + summary.judge_maps(
         localized, predictions["patient_id"].to_list(), rows, counts, settings.level
     )
@@ -223,6 +262,7 @@ def _description(run_: _Run, predictions: pl.DataFrame) -> dict[str, Any]:
     card, synthetic = run_.model.card, summary.is_synthetic(run_.prepared)
     synthetic = synthetic or tables.TRUTH.path(run_.folder).is_file()
     unit, splits = summary.split_unit(run_.prepared), summary.split_table(run_.prepared)
+    external, judged = run_.task.external, summary.patients_by_class(predictions)
     point = next((p for p in card.operating_points if (p.level, p.finding) == ("slice", ANY_FINDING)), None)
     rule = f"{point.rule}, chosen on {point.chosen_on}" if point else "0.5, since tune allowed no choice"
     return {
@@ -230,6 +270,9 @@ def _description(run_: _Run, predictions: pl.DataFrame) -> dict[str, Any]:
         "name": card.name,
         "confidence": run_.settings.level,
         "resamples": run_.settings.resamples,
+        "external": {"split": run_.settings.split, "names_patients": knows_its_patients(card)} if external else None,
+        "judged_on": _judged_on(run_),
+        "learned_on": "the other patients" if external else "train and tune",
         "split_unit": unit,
         "splits": splits,
         "cohort": cohort_table(run_.prepared, tables.SPLITS),
@@ -243,16 +286,29 @@ def _description(run_: _Run, predictions: pl.DataFrame) -> dict[str, Any]:
         "threshold_rule": rule,
         "study_rule_words": STUDY_WORDS.get(card.study_rule, card.study_rule),
         "operating_points": [p.model_dump() for p in card.operating_points],
-        "strata": summary.STRATA_WORDS,
+        "strata": summary.strata_words("the slices judged" if external else "train and tune"),
         "localization": {
             "tolerance": f"{TOLERANCE:.0%} of the picture's side",
             "iou_threshold": IOU_THRESHOLD,
             "grid_px": card.input_size,
         },
-        "warnings": summary.warnings(unit, synthetic, splits, summary.patients_by_class(predictions)),
-        "limits": summary.limits(unit, synthetic),
+        "warnings": summary.warnings(unit, synthetic, splits, judged) + _unknown_patients(run_),
+        "limits": summary.limits(unit, synthetic, external),
         "provenance": _provenance(run_),
     }
+
+
+def _judged_on(run_: _Run) -> str:
+    if not run_.task.external:
+        return "the test split"
+    slices = "all labeled slices" if run_.settings.split == "all" else "the test split"
+    return f"{slices} of a run that it was not trained on"
+
+
+def _unknown_patients(run_: _Run) -> list[str]:
+    if not run_.task.external or knows_its_patients(run_.model.card):
+        return []
+    return ["The bundle does not say which patients it was trained on: whether some are judged here is open."]
 
 
 def _provenance(run_: _Run) -> dict[str, Any]:
@@ -284,7 +340,7 @@ def _sanity(run_: _Run) -> dict[str, Any]:
     if not rows:
         return {**nothing, "reason": "the test split is empty"}
     try:
-        model = (run_.folder / "model" / MODEL_FILE).read_bytes()
+        model = (run_.task.bundle / MODEL_FILE).read_bytes()
         shuffled = randomized_model(model, run_.model, run_.rng("sanity"))
     except MissingPartError as error:
         return {**nothing, "reason": error.found}

@@ -1,0 +1,147 @@
+"""A bundle that was trained elsewhere, on the labeled slices of a run folder: made ready for `evaluate` to judge.
+
+Everything goes to a run folder of its own inside the run's, `external-<bundle>`: the slices prepared at the bundle's
+size, figures and report. So nothing of the run is overwritten, and nothing in it need be prepared, split or trained.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from plainscan.bundle import Card, located, read_card
+from plainscan.cohort.split import split_slices
+from plainscan.config import EvaluateSettings, PrepareSettings
+from plainscan.errors import ConfigError, LabelError, LeakError, SplitError
+from plainscan.findings import FINDING_KEYS
+from plainscan.stages import prepare
+from plainscan.stages.chain import check_fresh
+from plainscan.stages.lineage import PATIENTS, pseudonyms
+from plainscan.tables import COHORT, LABELS, MANIFEST, SLICE_KEY, read, write
+
+LINKED: Final = ("cohort.parquet", "truth.parquet", "truth", "flow.svg")  # what judging reads of the run's
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What to judge, on what.
+
+    Args:
+        folder: Where prepared slices lie and results go.
+        home: The run folder; looks at its labels are counted there.
+        bundle: The bundle's folder.
+    """
+
+    folder: Path
+    home: Path
+    bundle: Path
+
+    @property
+    def external(self) -> bool:
+        """Whether the bundle was trained elsewhere."""
+        return self.folder != self.home
+
+
+def make_ready(folder: Path, settings: EvaluateSettings) -> Judgement:
+    """Choose the slices, refuse a bundle that has seen their patients, prepare them at its size.
+
+    Args:
+        folder: The run folder; holds `cohort` and `labels`, for ``split = "test"`` also `manifest`.
+        settings: With a `model`.
+
+    Raises:
+        BundleError: The bundle is incomplete, altered or of another version.
+        ConfigError: It is the run's own model.
+        LabelError: No slice has a label.
+        LeakError: It was trained on some of these patients.
+        SplitError: There is no test split, or a patient has no identifier.
+        TableError: A table is missing or stale.
+    """
+    bundle = located(settings.model or folder / "model")
+    if bundle.resolve() == (folder / "model").resolve():
+        raise ConfigError(
+            "this run's own model", where="--model", expected="another bundle", remedy="Leave --model out."
+        )
+    card, slices = read_card(bundle), _chosen(folder, settings.split)
+    check_unseen(card, slices, bundle)
+    target = folder / _name(card, settings.split)
+    write(slices, target, MANIFEST)
+    _link(folder, target)
+    prepare.run(target, PrepareSettings(size=card.input_size, neighbors=card.neighbors))
+    return Judgement(target, folder, bundle)
+
+
+def _chosen(folder: Path, split: str) -> pl.DataFrame:
+    """The manifest of the slices to judge, all of them in a split `test`."""
+    if split == "all":
+        check_fresh(folder, "split")
+        slices = read(folder, COHORT).join(read(folder, LABELS), on=SLICE_KEY, how="left", maintain_order="left")
+        slices = split_slices(slices, {"test": 1.0}, "patient", 0)
+    else:
+        slices = _test_split(folder)
+    if slices.select(pl.all_horizontal(pl.col(key).is_null().all() for key in FINDING_KEYS)).item():
+        raise LabelError(
+            f"no label on any of {slices.height} slices",
+            where=str(LABELS.path(folder)),
+            expected="slices with and slices without a finding",
+            remedy="Run `plainscan label` with --slices or --reports.",
+        )
+    return slices
+
+
+def _test_split(folder: Path) -> pl.DataFrame:
+    check_fresh(folder, "prepare")
+    known = MANIFEST.path(folder).is_file()
+    slices = read(folder, MANIFEST).filter(pl.col("split") == "test") if known else pl.DataFrame()
+    if slices.is_empty():
+        raise SplitError(
+            "the test split is empty" if known else "no slice has a split",
+            where=str(MANIFEST.path(folder)),
+            expected="slices kept for testing",
+            remedy="Judge all labeled slices (--split all), or run `plainscan split` with a larger --test.",
+            code="empty_test",
+        )
+    return slices
+
+
+def knows_its_patients(card: Card) -> bool:
+    """Whether a bundle says whom it was trained on; one trained on synthetic studies alone lists nobody."""
+    return isinstance(card.provenance.get(PATIENTS), list)
+
+
+def check_unseen(card: Card, slices: pl.DataFrame, bundle: Path) -> None:
+    """Refuse a bundle that was trained on patients of these slices.
+
+    Raises:
+        LeakError: It was.
+    """
+    known = card.provenance.get(PATIENTS)
+    patients = slices["patient_id"].unique()
+    shared = set(known if isinstance(known, list) else ()) & set(pseudonyms(patients))
+    if shared:
+        raise LeakError(
+            f"{len(shared)} of {len(patients)} patients to judge were training patients of this bundle",
+            where=f"--model {bundle}",
+            expected="a bundle that was trained without them",
+            remedy="Judge another bundle; on the patients that it has seen its figures would mean nothing.",
+            code="bundle_saw_test",
+        )
+
+
+def _name(card: Card, split: str) -> str:
+    """Folder for a bundle's results: its name, and the start of its hash, since names are not unique."""
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", card.name)[:40]
+    return f"external-{plain}-{card.model_sha256[:8]}{'' if split == 'all' else f'-{split}'}"
+
+
+def _link(folder: Path, target: Path) -> None:
+    for name in LINKED:
+        link = target / name
+        if (folder / name).exists() and not link.exists():
+            link.unlink(missing_ok=True)  # one that leads nowhere any more
+            link.symlink_to(os.path.relpath(folder / name, target))

@@ -1,0 +1,195 @@
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from PIL import Image
+from tests.evaluation import tiny
+
+from plainscan import tables
+from plainscan.bundle import write_bundle
+from plainscan.config import EvaluateSettings, ImagesSettings, SplitSettings
+from plainscan.errors import BundleError, ConfigError, LabelError, LeakError, SplitError, UserError
+from plainscan.stages import evaluate, images, split
+from plainscan.stages.lineage import PATIENTS, pseudonyms
+
+SLICES, PATIENTS_IN_ALL = 6, 9
+
+
+def _bundle(folder: Path, seed: int = 1, **provenance: object) -> Path:
+    model = tiny.network(np.random.default_rng(seed))
+    write_bundle(folder, model, tiny.card(model, provenance=provenance))
+    return folder
+
+
+def _pictures(source: Path, with_labels: bool = True) -> None:
+    """Nine patients of six slices; every second patient has blood on two of them. Window 0 to 80 HU."""
+    rng, lines = np.random.default_rng(0), ["file,patient,slice,subdural,any"]
+    source.mkdir(parents=True)
+    y, x = np.mgrid[:96, :96] - 48
+    for patient in range(PATIENTS_IN_ALL):
+        for i in range(SLICES):
+            hu = np.where(np.hypot(y, x) < 40, 35, 0) + rng.normal(0, 2, (96, 96))
+            label = int(patient % 2 and i in (2, 3))
+            if label:
+                hu[np.hypot(y - 10, x) < 9] = 70
+            Image.fromarray((hu / 80 * 255).clip(0, 255).astype(np.uint8)).save(source / f"{patient}_{i}.png")
+            lines.append(f"{patient}_{i}.png,p{patient},{i}," + (f"{label},{label}" if with_labels else ","))
+    (source.parent / "labels.csv").write_text("\n".join(lines) + "\n")
+
+
+@pytest.fixture(scope="module")
+def labeled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run folder with labels and nothing more."""
+    root = tmp_path_factory.mktemp("external")
+    _pictures(root / "images")
+    images.run(root / "run", ImagesSettings(source=root / "images", labels=root / "labels.csv", window=(40, 80)))
+    return root / "run"
+
+
+def _copy(labeled: Path, tmp_path: Path) -> Path:
+    run = tmp_path / "run"
+    run.mkdir()
+    for name in ("cohort.parquet", "labels.parquet", "images.run.json"):
+        (run / name).write_bytes((labeled / name).read_bytes())
+    return run
+
+
+def _settings(bundle: Path, **more: Any) -> EvaluateSettings:
+    return EvaluateSettings(model=bundle, resamples=40, gallery=2, **{"split": "all", **more})
+
+
+def _results(run: Path) -> Path:
+    (found,) = run.glob("external-*")
+    return found
+
+
+def test_a_bundle_from_elsewhere_is_judged_on_labeled_slices_that_were_never_split_prepared_or_trained_on(
+    labeled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = _copy(labeled, tmp_path)
+    before = {path.name for path in run.iterdir()}
+    evaluate.run(run, _settings(_bundle(tmp_path / "bundle", **{PATIENTS: []})))
+    results = _results(run)
+    metrics = json.loads((results / "metrics.json").read_text())
+    assert metrics["counts"] == {"test_slices": 54, "test_studies": 9, "test_patients": 9}
+    assert metrics["external"] == {"split": "all", "names_patients": True}
+    auc = {(e["finding"], e["level"]): e["value"] for e in metrics["figures"] if e["figure"] == "auc"}
+    assert auc["any_hemorrhage", "slice"] > 0.9
+    assert auc["any_hemorrhage", "study"] > 0.9
+    assert {path.name for path in run.iterdir()} == before | {results.name, "test_looks.json"}
+    page = (results / "report.html").read_text()
+    assert "trained elsewhere" in page
+    assert "the other patients" in page
+    assert "train and tune" not in page
+    table = capsys.readouterr().out
+    assert "any hemorrhage" in table
+    assert "same height" in table
+
+
+def test_the_slices_are_prepared_at_the_size_of_the_bundle(labeled: Path, tmp_path: Path) -> None:
+    run = _copy(labeled, tmp_path)
+    evaluate.run(run, _settings(_bundle(tmp_path / "bundle")))
+    shard = np.load(_results(run) / "prepared" / "shard-0000.npy", mmap_mode="r")
+    assert shard.shape == (54, 1, tiny.SIZE, tiny.SIZE)
+
+
+def test_a_score_is_that_of_the_one_scoring_path(labeled: Path, tmp_path: Path) -> None:
+    from plainscan.inference.engine import load
+    from plainscan.inference.predict import score
+
+    run, bundle = _copy(labeled, tmp_path), _bundle(tmp_path / "bundle")
+    evaluate.run(run, _settings(bundle))
+    prepared = tables.read(_results(run), tables.PREPARED).sort("shard", "row")
+    shard = np.load(_results(run) / "prepared" / "shard-0000.npy")
+    expected = score(load(bundle), shard[prepared["row"].to_numpy()]).probability[:, 0]
+    found = tables.read(_results(run), tables.PREDICTIONS)["probability_any_finding"].to_numpy()
+    assert np.array_equal(found, expected)
+
+
+def test_looks_are_counted_in_the_run_and_nothing_changed_is_no_look(labeled: Path, tmp_path: Path) -> None:
+    run = _copy(labeled, tmp_path)
+    one, other = _bundle(tmp_path / "one"), _bundle(tmp_path / "other", seed=2)
+    for bundle in (one, one, other):
+        evaluate.run(run, _settings(bundle))
+    looks = json.loads((run / "test_looks.json").read_text())["looks"]
+    assert [(look["look"], look["split"], look["test_slices"]) for look in looks] == [(1, "all", 54), (2, "all", 54)]
+    assert len(list(run.glob("external-*/metrics.json"))) == 2
+
+
+def test_unknown_labels_do_not_count(labeled: Path, tmp_path: Path) -> None:
+    run = _copy(labeled, tmp_path)
+    labels = tables.read(run, tables.LABELS)
+    hidden = pl.int_range(pl.len()) % 3 == 0
+    some = labels.with_columns(pl.when(hidden).then(None).otherwise(pl.col("any_finding")).alias("any_finding"))
+    tables.write(some, run, tables.LABELS)
+    (run / "images.run.json").unlink()
+    evaluate.run(run, _settings(_bundle(tmp_path / "bundle")))
+    figures = json.loads((_results(run) / "metrics.json").read_text())["figures"]
+    n = {e["finding"]: e["n"] for e in figures if (e["figure"], e["level"]) == ("auc", "slice")}
+    assert n["any_finding"] == 36
+    assert n["subdural_hemorrhage"] == 54
+    # of the other kinds nothing is known: there is none where there is no finding at all
+    none, one = pl.col("any_finding") == 0, pl.col("subdural_hemorrhage") == 1
+    assert n["any_hemorrhage"] == some.filter(none | one).height < 54
+
+
+def test_the_test_split_alone_is_judged_when_asked_for(labeled: Path, tmp_path: Path) -> None:
+    run = _copy(labeled, tmp_path)
+    split.run(run, SplitSettings(train=0.4, tune=0.2, test=0.4))
+    evaluate.run(run, _settings(_bundle(tmp_path / "bundle"), split="test"))
+    wanted = tables.read(run, tables.MANIFEST).filter(pl.col("split") == "test")
+    found = tables.read(_results(run), tables.PREDICTIONS)
+    assert set(found["instance_uid"]) == set(wanted["instance_uid"])
+    assert _results(run).name.endswith("-test")
+
+
+def _refused(run: Path, settings: EvaluateSettings, error: type[UserError], match: str) -> None:
+    with pytest.raises(error, match=match):
+        evaluate.run(run, settings)
+    assert not (run / "test_looks.json").exists()
+
+
+def test_a_bundle_that_has_seen_some_of_the_patients_is_refused(labeled: Path, tmp_path: Path) -> None:
+    run = _copy(labeled, tmp_path)
+    patients = tables.read(run, tables.COHORT)["patient_id"].unique().sort()
+    bundle = _bundle(tmp_path / "bundle", **{PATIENTS: pseudonyms([*patients[:2], "somebody else"])})
+    _refused(run, _settings(bundle), LeakError, "2 of 9 patients to judge were training patients")
+
+
+def test_a_bundle_that_does_not_name_its_patients_is_judged_with_a_warning(labeled: Path, tmp_path: Path) -> None:
+    run = _copy(labeled, tmp_path)
+    evaluate.run(run, _settings(_bundle(tmp_path / "bundle")))
+    warnings = json.loads((_results(run) / "metrics.json").read_text())["warnings"]
+    assert any("does not say which patients" in line for line in warnings)
+
+
+def test_the_runs_own_model_is_not_external_and_is_never_judged_on_all_slices(labeled: Path, tmp_path: Path) -> None:
+    run = _copy(labeled, tmp_path)
+    _bundle(run / "model")
+    _refused(run, _settings(run / "model"), ConfigError, "own model")
+    _refused(run, EvaluateSettings(split="all"), ConfigError, "trained elsewhere")
+
+
+def test_without_labels_or_a_test_split_it_is_refused(labeled: Path, tmp_path: Path) -> None:
+    run, bundle = _copy(labeled, tmp_path), _bundle(tmp_path / "bundle")
+    _refused(run, _settings(bundle, split="test"), SplitError, "manifest.parquet: no slice has a split.*--split all")
+    split.run(run, SplitSettings(train=0.6, tune=0.4, test=0.0))
+    _refused(run, _settings(bundle, split="test"), SplitError, "test split is empty.*--split all")
+    labels = tables.read(run, tables.LABELS)
+    tables.write(labels.with_columns(pl.col(pl.Int8) * None), run, tables.LABELS)
+    (run / "images.run.json").unlink()
+    _refused(run, _settings(bundle), LabelError, "no label on any of 54 slices")
+
+
+def test_an_altered_bundle_is_refused_with_both_hashes(labeled: Path, tmp_path: Path) -> None:
+    run, bundle = _copy(labeled, tmp_path), _bundle(tmp_path / "bundle")
+    expected = hashlib.sha256((bundle / "model.onnx").read_bytes()).hexdigest()
+    (bundle / "model.onnx").write_bytes(b"altered")
+    found = hashlib.sha256(b"altered").hexdigest()
+    _refused(run, _settings(bundle), BundleError, f"model.onnx.*{found}.*{expected}")
