@@ -1,18 +1,26 @@
 from collections import Counter
+from typing import get_args
 
 import numpy as np
 import pytest
 
 from plainscan.findings import FINDING_KEYS, SPECIFIC_KEYS
 from plainscan.phantom.report import WORDS, write_report
-from plainscan.phantom.truth import Lesion, StudyTruth, Variant
+from plainscan.phantom.truth import Lesion, StudyTruth, Variant, VariantKind
 from plainscan.reports.label import read_report
 
 SITES = {
-    "epidural_hemorrhage": ("temporal", "frontal"),
+    "epidural_hemorrhage": ("temporal", "frontal", "posterior_fossa"),
     "subdural_hemorrhage": ("convexity", "falx", "tentorium"),
-    "subarachnoid_hemorrhage": ("sylvian_fissure", "basal_cisterns", "sulci"),
-    "intraparenchymal_hemorrhage": ("basal_ganglia", "thalamus", "frontal", "cerebellum", "brainstem"),
+    "subarachnoid_hemorrhage": ("sylvian_fissure", "basal_cisterns", "sulci", "interhemispheric_fissure"),
+    "intraparenchymal_hemorrhage": (
+        "basal_ganglia",
+        "thalamus",
+        "frontal",
+        "cerebellum",
+        "brainstem",
+        "corpus_callosum",
+    ),
     "intraventricular_hemorrhage": ("lateral_ventricle", "fourth_ventricle"),
     "early_infarct": ("temporal", "insula", "cerebellum"),
     "late_infarct": ("occipital", "parietal"),
@@ -30,7 +38,7 @@ AGES = {
     "early_infarct": ("acute", "subacute"),
     "late_infarct": ("chronic",),
 }
-VARIANTS = ("pineal_calcification", "choroid_plexus_calcification", "falx_calcification", "asymmetric_sinus")
+VARIANTS = get_args(VariantKind)
 
 
 def lesion(key: str, rng: np.random.Generator) -> Lesion:
@@ -45,7 +53,7 @@ def lesion(key: str, rng: np.random.Generator) -> Lesion:
 def study(rng: np.random.Generator) -> StudyTruth:
     count = 0 if rng.random() < 0.4 else int(rng.integers(1, 5))
     keys = [SPECIFIC_KEYS[i] for i in sorted(rng.choice(len(SPECIFIC_KEYS), count, replace=False))]
-    variants = tuple(Variant(kind, "midline", (3,)) for kind in VARIANTS if rng.random() < 0.4)  # type: ignore[arg-type]
+    variants = tuple(Variant(kind, "midline", (3,)) for kind in VARIANTS if rng.random() < 0.4)
     return StudyTruth(0, 0, tuple(lesion(k, rng) for k in keys), variants, 30, 5.0, 60, "M", bool(rng.random() < 0.3))
 
 

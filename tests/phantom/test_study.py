@@ -145,3 +145,31 @@ def test_both_draws_always_give_a_finding_of_the_closed_list(patient: Patient) -
         for drawn in (draw_acute(rng, patient), draw_chronic(rng, patient)):
             assert drawn
             assert {lesion.finding for lesion in drawn} <= set(FINDING_KEYS[1:])
+
+
+def test_a_wide_study_is_whole_and_repeatable(patient: Patient) -> None:
+    options = StudyOptions(96, (6, 6), wide=True)
+    one, two = (make_study(np.random.default_rng(4), options, patient) for _ in range(2))
+    assert np.array_equal(one.hu, two.hu)
+    assert one.objects == two.objects
+    assert one.hu.shape == one.masks.shape == (6, 96, 96)
+    assert one.hu.min() >= -1024
+    assert one.truth.slice_count == 6
+    assert one.truth.thickness_mm == one.geometry.thickness_mm[-1]
+
+
+def test_objects_and_flaws_of_a_wide_study_are_no_findings(patient: Patient) -> None:
+    for seed in range(6):
+        study = make_study(np.random.default_rng(seed), StudyOptions(64, (4, 4), acute=False, wide=True), patient)
+        assert not study.masks.any()
+        assert not study.labels.any()
+        assert study.truth.lesions == ()
+
+
+def test_wide_studies_differ_from_each_other_in_noise_and_field(patient: Patient) -> None:
+    studies = [
+        make_study(np.random.default_rng(s), StudyOptions(64, (1, 1), acute=False, wide=True), patient)
+        for s in range(12)
+    ]
+    assert np.ptp([study.geometry.pixel_mm for study in studies]) > 0.5
+    assert len({study.acquisition.kernel for study in studies}) == 12

@@ -2,3 +2,8 @@
 
 Pure: NumPy and SciPy only; no I/O, no clock; every random number comes from the rng passed in.
 """
+
+from typing import Final
+
+WORLD: Final = "world-1"
+"""The name of the rules that studies are drawn by; change it with any change that moves a value."""

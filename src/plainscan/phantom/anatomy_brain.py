@@ -6,12 +6,13 @@ carried radially inward. They look like gyri without being any particular gyrus.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Final
 
 import numpy as np
 from scipy.ndimage import map_coordinates
 
-from plainscan.phantom.atlas import F32, Grid, ellipsoid, f32, normalized, smooth_max, smooth_noise, tube
+from plainscan.phantom.atlas import F32, Atlas, Grid, build, ellipsoid, f32, normalized, smooth_max, smooth_noise, tube
 
 BRAIN_GRID: Final = Grid((-76.0, -90.0, -46.0), 2.0, (77, 90, 83))
 BRAIN_FIELDS: Final = (
@@ -27,7 +28,36 @@ BRAIN_FIELDS: Final = (
     "falx",
     "depth",
     "patchy",
+    "ventricle_rise",
+    "sulcus_rise",
 )
+
+
+AVERAGE_FIELDS: Final = tuple(name for name in BRAIN_FIELDS if name not in ("sulcus", "depth", "patchy", "sulcus_rise"))
+FOLDS_GRID: Final = Grid((-105.0, -105.0, -105.0), 2.1, (101, 101, 101))
+FOLDS_SEED: Final = 20  # any number: the folds are turned anew for each person
+
+
+@cache
+def average_brain() -> Atlas:
+    """The average brain, ``AVERAGE_FIELDS``: made once per process; what differs per person comes on top of it."""
+    x, y, z = (np.ascontiguousarray(axis) for axis in np.broadcast_arrays(*BRAIN_GRID.axes()))
+    stem = brainstem(x, y, z)
+    below = infratentorial(x, y, z)
+    water = ventricles(x, y, z)
+    fields = {
+        "ventricle": water,
+        "fissure": fissures(x, y, z),
+        "cistern": cisterns(x, y, z, stem),
+        "deep_gray": deep_gray(x, y, z),
+        "tentorium": z - tentorium_height(x, y),
+        "infratentorial": below,
+        "hindbrain": hindbrain(x, y, z, below),
+        "brainstem": stem,
+        "falx": np.broadcast_to(falx(y, z), x.shape),
+        "ventricle_rise": np.clip(np.abs(np.gradient(water, BRAIN_GRID.step_mm, axis=2)), 0, 1),
+    }
+    return build(BRAIN_GRID, [fields[name] for name in AVERAGE_FIELDS])
 
 
 def ventricles(x: F32, y: F32, z: F32) -> F32:
@@ -62,6 +92,7 @@ def infratentorial(x: F32, y: F32, z: F32) -> F32:
     behind = (y - (-10 + 0.56 * np.abs(x))) * 0.87
     notch = ellipsoid(x, y, z, (0, 9, 34), (15, 15, 23))
     below = np.minimum((tentorium_height(x, y) - z) * 0.8, behind)
+    below = np.minimum(below, np.maximum(0.8 * (y - 23), 30 - z))  # in front of it the incisura is open
     return f32(np.maximum(below, np.minimum(notch, 40 - z)))
 
 
@@ -100,7 +131,7 @@ def cisterns(x: F32, y: F32, z: F32, stem: F32) -> F32:
     arms = tube(ax, y, z, (((8, -14, 30), 3.0), ((26, -20, 32), 2.2)))
     arms = np.maximum(arms, tube(ax, y, z, (((0, -22, 30), 2.0), ((0, -34, 32), 1.4))))
     around = np.minimum(1.3 - np.abs(-stem - 1.3), np.minimum(9 - np.abs(z - 34), y + 6))
-    quadrigeminal = ellipsoid(ax, y, z, (0, 28, 43), (13, 4, 7))
+    quadrigeminal = ellipsoid(ax, y, z, (0, 28, 43), (11, 3.4, 6))
     return f32(np.maximum.reduce([suprasellar, arms, around, quadrigeminal]))
 
 
@@ -130,17 +161,35 @@ def falx(y: F32, z: F32) -> F32:
     return f32(np.maximum((under - 1) * 30, np.minimum((-y - 36) * 0.9, z - 26)))
 
 
-def sulci(rng: np.random.Generator, x: F32, y: F32, z: F32) -> F32:
-    """Signed distance to the nearest sulcal sheet, mm, (nx, ny, nz), float32."""
-    dx, dy, dz = x - 0.0, y + 2.0, z - 40.0
-    radius = np.sqrt((dx / 0.84) ** 2 + dy * dy + (dz / 0.95) ** 2)
+def round_point(x: F32, y: F32, z: F32) -> tuple[F32, F32, F32]:
+    """The point where the brain is a ball about the origin, mm: the frame of ``folds``."""
+    return x / np.float32(0.84), y + np.float32(2.0), (z - np.float32(40.0)) / np.float32(0.95)
+
+
+@cache
+def folds() -> Atlas:
+    """Signed distance to the nearest sulcal sheet, mm, in two patterns, one per hemisphere, in ``round_point``.
+
+    Each pattern is followed by its gradient, 3 fields.
+
+    The brain's surface looks the same from all sides, so that any rotation of a pattern is another person's.
+    """
+    rng = np.random.default_rng(FOLDS_SEED)
+    x, y, z = FOLDS_GRID.axes()
+    radius = np.sqrt(x * x + y * y + z * z)
     pull = (72.0 / np.maximum(radius, 12.0)) ** 0.72
-    noise = smooth_noise(rng, BRAIN_GRID, 7.5) - 0.55 * smooth_noise(rng, BRAIN_GRID, 18.0)
-    wander = 1 + 0.02 * smooth_noise(rng, BRAIN_GRID, 14.0)
-    at = [
-        (d * pull * wander + c - o) / BRAIN_GRID.step_mm
-        for d, c, o in zip((dx, dy, dz), (0, -2, 40), BRAIN_GRID.origin_mm, strict=True)
-    ]
-    at[2] = at[2] + np.where(x < 0, 11.0, 0.0)  # the hemispheres fold each in its own way
-    field = map_coordinates(noise, np.stack(np.broadcast_arrays(*at)), order=1, mode="reflect")
-    return np.clip(normalized(field.astype(np.float32), BRAIN_GRID.step_mm, 0.06), -12, 12)
+    patterns: list[F32] = []
+    for _ in range(2):
+        noise = smooth_noise(rng, FOLDS_GRID, 7.5) - 0.55 * smooth_noise(rng, FOLDS_GRID, 18.0)
+        reach = pull * (1 + 0.02 * smooth_noise(rng, FOLDS_GRID, 14.0))
+        at = [
+            (axis * reach - start) / FOLDS_GRID.step_mm
+            for axis, start in zip((x, y, z), FOLDS_GRID.origin_mm, strict=True)
+        ]
+        field = map_coordinates(noise, np.stack(np.broadcast_arrays(*at)), order=1, mode="reflect")
+        patterns.append(np.clip(normalized(field.astype(np.float32), FOLDS_GRID.step_mm, 0.06), -12, 12))
+        patterns += [
+            f32(np.clip(part, -1, 1))
+            for part in (np.gradient(patterns[-1], FOLDS_GRID.step_mm, axis=axis) for axis in range(3))
+        ]
+    return build(FOLDS_GRID, patterns)

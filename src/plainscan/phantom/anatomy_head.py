@@ -7,6 +7,7 @@ about 125 mm) and are warped per patient.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Final
 
 import numpy as np
@@ -14,7 +15,10 @@ from scipy.ndimage import gaussian_filter1d
 
 from plainscan.phantom.atlas import (
     F32,
+    FAR_MM,
+    Atlas,
     Grid,
+    build,
     ellipsoid,
     f32,
     gauss,
@@ -25,7 +29,73 @@ from plainscan.phantom.atlas import (
 )
 
 HEAD_GRID: Final = Grid((-92.0, -125.0, -110.0), 2.5, (75, 94, 99))
-HEAD_FIELDS: Final = ("skin", "cavity", "wall_mm", "bones", "sinus", "airway", "orbit", "muscle", "mastoid", "texture")
+HEAD_FIELDS: Final = (
+    "skin",
+    "cavity",
+    "wall_mm",
+    "bones",
+    "sinus",
+    "airway",
+    "orbit",
+    "muscle",
+    "mastoid",
+    "texture",
+    "skin_rise",
+    "cavity_rise",
+    "u",
+    "v",
+    "w",
+)
+AVERAGE_FIELDS: Final = (
+    "body",
+    "ear",
+    "cranium",
+    "cavity",
+    "wall_share",
+    "wall_base",
+    "bones",
+    "sinus",
+    "frontal",
+    "airway",
+    "orbit",
+    "muscle",
+    "mastoid",
+    "temporal",
+    "skin_rise",
+    "cavity_rise",
+)
+
+
+@cache
+def average_head() -> Atlas:
+    """The average head, ``AVERAGE_FIELDS``: made once per process; what differs per person comes on top of it.
+
+    ``body`` is face and neck, ``cranium`` the distance to the calvaria's inner table; the wall is ``wall_base`` +
+    calvarial thickness x ``wall_share`` mm thick.
+    """
+    x, y, z = (np.ascontiguousarray(axis) for axis in np.broadcast_arrays(*HEAD_GRID.axes()))
+    step = HEAD_GRID.step_mm
+    share, base = wall(x, y, z)
+    cranium, inner = normalized(calvaria(x, y, z), step, 0.006), cavity(x, y, z, step)
+    fields = {
+        "body": body(x, y, z),
+        "ear": ellipsoid(np.abs(x) - 0.45 * (y - 4), y, z, (72, 10, 2), (3.2, 15, 27)),
+        "cranium": cranium,
+        "cavity": inner,
+        "wall_share": share,
+        "wall_base": base,
+        "bones": bones(x, y, z),
+        "sinus": sinuses(x, y, z),
+        "frontal": ellipsoid(np.abs(x), y, z, (11, -87, 24), (11, 4.5, 12)),
+        "airway": airway(x, y, z),
+        "orbit": orbit(x, y, z),
+        "muscle": muscles(x, y, z),
+        "mastoid": mastoid_cells(x, y, z),
+        "temporal": gauss(y + 32, 24) * gauss(z - 14, 22) * np.clip(np.abs(x) / 60, 0, 1),
+        "skin_rise": np.clip(np.abs(np.gradient(cranium, step, axis=2)), 0, 1) * np.clip(z / 20, 0, 1),
+        "cavity_rise": np.clip(np.abs(np.gradient(inner, step, axis=2)), 0, 1),
+    }
+    return build(HEAD_GRID, [fields[name] for name in AVERAGE_FIELDS])
 
 
 def calvaria(x: F32, y: F32, z: F32) -> F32:
@@ -43,7 +113,7 @@ def floor_height(x: F32, y: F32) -> F32:
     ax = np.abs(x)
     ridge_y = -10 + 0.56 * ax  # petrous ridge, apex to sigmoid
     wing_y = -24 - 0.28 * ax  # lesser wing of the sphenoid
-    front = 19 + 9 * gauss(ax - 29, 15) * gauss(y + 54, 17) - 7 * gauss(ax, 5) * gauss(y + 58, 20)
+    front = 15 + 14 * gauss(ax - 29, 13) * gauss(y + 56, 16) - 6 * gauss(ax, 8) * gauss(y + 60, 18)
     front = front + 9 * np.clip((-y - 74) / 12, 0, 1.5)
     middle = -5 + 29 / (1 + np.exp((ax - 19) / 2.2)) + 8 * np.clip((ax - 50) / 12, 0, 1) ** 2
     middle = middle - 7 * gauss(ax, 7) * gauss(y + 19, 4.5) + 3 * gauss(ax, 9) * gauss(y + 10, 2.5)
@@ -62,54 +132,48 @@ def floor_height(x: F32, y: F32) -> F32:
     return f32(np.maximum(floor, np.where((ax < 56) & (y <= ridge_y), wing, -900.0)))
 
 
-def wall_thickness(x: F32, y: F32, z: F32, calvaria_mm: float) -> F32:
-    """Thickness of the bone around the cavity, mm: thin at temple and orbital roof, thick at the petrous bone."""
+def wall(x: F32, y: F32, z: F32) -> tuple[F32, F32]:
+    """Thickness of the bone around the cavity: thin at temple and orbital roof, thick at the petrous bone.
+
+    Returns:
+        Share of the calvarial thickness that holds at each point, and what the skull base adds, mm.
+    """
     ax = np.abs(x)
-    wall = calvaria_mm * (
+    share = (
         1
         + 0.35 * gauss(y - 78, 14) * gauss(z - 25, 18)
         - 0.4 * gauss(ax - 62, 12) * gauss(y + 12, 26) * gauss(z - 25, 18)
     )
-    wall = wall * (1 + 0.25 * gauss(y + 82, 12) * gauss(ax, 22))
+    share = share * (1 + 0.25 * gauss(y + 82, 12) * gauss(ax, 22))
     low = np.clip((24 - z) / 8, 0, 1)
     base = 4.5 + 9 * gauss(ax - 34, 16) * gauss(y - (-8 + 0.5 * ax), 9) + 10 * gauss(ax, 14) * gauss(y + 10, 14)
-    base = base - 1.8 * gauss(ax - 30, 18) * gauss(y + 54, 20)
-    return f32(wall + low * (base - wall))
+    base = base - 2.7 * gauss(ax - 28, 20) * gauss(y + 54, 22)
+    return f32(share * (1 - low)), f32(low * base)
 
 
-def cavity(x: F32, y: F32, z: F32, step_mm: float, rough_mm: F32) -> F32:
-    """Signed distance to the inner table and base, mm, positive inside; ``rough_mm`` raises the floor."""
+def cavity(x: F32, y: F32, z: F32, step_mm: float) -> F32:
+    """Signed distance to the inner table and base, mm, positive inside."""
     upper = normalized(calvaria(x, y, z), step_mm, 0.006)
-    floor = gaussian_filter1d(gaussian_filter1d(floor_height(x, y), 0.8, axis=0), 0.8, axis=1) + rough_mm
+    floor = gaussian_filter1d(gaussian_filter1d(floor_height(x, y), 0.8, axis=0), 0.8, axis=1)
     slope = sum(np.square(part) for part in np.gradient(floor, np.float32(step_mm), axis=(0, 1)))
     lower = (z - floor) / np.sqrt(1 + np.minimum(slope, 16.0))
     canal = 12 + np.clip((z + 27) * 2.5, 0, 400) - np.hypot(x, 1.05 * (y - 19))
     return f32(np.minimum(smooth_min(upper, lower.astype(np.float32), 3.0), canal))
 
 
-def skin(x: F32, y: F32, z: F32, cranium: F32) -> F32:
-    """Signed distance to the skin: scalp over the calvaria, face, nose, ears and neck.
-
-    Args:
-        x: Grid coordinates.
-        y: The same.
-        z: The same.
-        cranium: Distance to the scalp over the calvaria, positive inside.
-    """
+def body(x: F32, y: F32, z: F32) -> F32:
+    """Signed distance to the skin of face, nose, lids and neck."""
     ax = np.abs(x)
     face = ellipsoid(ax, y, z, (0, -42, -38), (63, 55, 84))
     jaw = ellipsoid(ax, y, z, (0, -30, -62), (60, 58, 62))
-    neck_wide = 60.0 + 0.0 * z
-    round_ = np.sqrt((ax / neck_wide) ** 2 + ((y - 14) / 58) ** 2)
+    round_ = np.sqrt((ax / 60.0) ** 2 + ((y - 14) / 58) ** 2)
     neck = np.minimum((1 - round_) * 58, (4 - z) * 0.9).astype(np.float32)
-    body = smooth_max(smooth_max(face, jaw, 10.0), neck, 16.0)
-    body = smooth_max(body, cranium, 14.0)
+    whole = smooth_max(smooth_max(face, jaw, 10.0), neck, 16.0)
     nose = ellipsoid(ax, y, z, (0, -96, -24), (13, 17, 20))
     bridge = tube(ax, y, z, (((0, -90, 6), 8.0), ((0, -102, -26), 8.0)))
-    body = smooth_max(body, np.maximum(nose, bridge), 6.0)
-    ear = ellipsoid(ax - 0.45 * (y - 4), y, z, (72, 10, 2), (3.2, 15, 27))
+    whole = smooth_max(whole, np.maximum(nose, bridge), 6.0)
     lid = ellipsoid(ax, y, z, (33, -84, 2), (17, 8, 13))
-    return np.maximum(smooth_max(body, lid, 5.0), ear)
+    return smooth_max(whole, lid, 5.0)
 
 
 def bones(x: F32, y: F32, z: F32) -> F32:
@@ -142,15 +206,15 @@ def bones(x: F32, y: F32, z: F32) -> F32:
     )
 
 
-def sinuses(x: F32, y: F32, z: F32, frontal: float) -> F32:
-    """Signed distance to the air spaces with bony walls: paranasal sinuses and nasal cavity."""
+def sinuses(x: F32, y: F32, z: F32) -> F32:
+    """Signed distance to the air spaces with bony walls, without the frontal sinus, which differs most."""
     ax = np.abs(x)
+    antrum = ellipsoid(ax + 0.25 * (z + 22), y, z, (28, -64, -22), (19, 21, 19))
     parts = [
-        ellipsoid(ax + 0.25 * (z + 22), y, z, (28, -64, -22), (15, 17, 18)),
+        f32(np.minimum(antrum, np.minimum(ax - 15, 0.8 * (45 - ax) + 0.6 * (-74 - y)))),  # maxillary
         ellipsoid(ax, y, z, (7.5, -60, 3), (8, 22, 12)),  # ethmoid
         ellipsoid(ax, y, z, (8, -24, 8), (9.5, 12, 9)),  # sphenoid
-        ellipsoid(ax, y, z, (11, -87, 24), (11 * frontal, 4.5 * frontal, 12 * frontal)),
-        ellipsoid(ax, y, z, (0, -66, -26), (13, 32, 17)),  # nasal cavity
+        ellipsoid(ax, y, z, (0, -66, -26), (11.5, 30, 17)),  # nasal cavity
     ]
     return f32(np.maximum.reduce(parts))
 
@@ -186,7 +250,12 @@ def muscles(x: F32, y: F32, z: F32) -> F32:
         ellipsoid(ax, y, z, (0, -58, -68), (20, 30, 18)),  # tongue
         ellipsoid(ax, y, z, (55, 4, -38), (9, 12, 22)),  # parotid
     ]
-    return f32(np.maximum.reduce(parts))
+    deepest = np.full_like(parts[0], -FAR_MM)
+    second = deepest.copy()
+    for part in parts:
+        second = np.maximum(second, np.minimum(deepest, part))
+        deepest = np.maximum(deepest, part)
+    return f32(np.minimum(deepest, 0.6 * (deepest - second) - 0.8))  # a plane of fat lies between neighbors
 
 
 def mastoid_cells(x: F32, y: F32, z: F32) -> F32:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 F32: TypeAlias = NDArray[np.float32]
 Numbers: TypeAlias = NDArray[np.floating]
 Vector: TypeAlias = NDArray[np.float64]
+CHUNK: Final = 1024  # points sampled at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +67,25 @@ class Atlas:
             self.values, shape=(self.values.size // count - 1, 2 * count), strides=(4 * count, 4), writeable=False
         )
         u, v, w = u[:, None], v[:, None], w[:, None]
-        low = _lerp(pairs[corner], pairs[corner + nx], v)
-        high = _lerp(pairs[corner + nx * ny], pairs[corner + nx * ny + nx], v)
-        both = _lerp(low, high, w)
-        return np.ascontiguousarray(_lerp(both[:, :count], both[:, count:], u).T)
+        out = np.empty((count, len(corner)), np.float32)
+        for start in range(0, len(corner), CHUNK):  # small enough that the processor's cache holds it all
+            part = slice(start, start + CHUNK)
+            at = corner[part]
+            low = _lerp(pairs[at], pairs[at + nx], v[part])
+            high = _lerp(pairs[at + nx * ny], pairs[at + nx * ny + nx], v[part])
+            both = _lerp(low, high, w[part])
+            out[:, part] = _lerp(both[:, :count], both[:, count:], u[part]).T
+        return out
+
+    def sample_periodic(self, x_mm: F32, y_mm: F32, z_mm: F32) -> F32:
+        """As ``sample``, with the grid repeated in all directions: its last nodes must equal its first."""
+        length = [(count - 1) * self.grid.step_mm for count in self.grid.shape]
+        start = self.grid.origin_mm
+        wrapped = [
+            points - np.float32(period) * np.floor((points - np.float32(a)) * np.float32(1 / period))
+            for points, a, period in zip((x_mm, y_mm, z_mm), start, length, strict=True)
+        ]
+        return self.sample(*wrapped)
 
     def _cell(self, points: F32, axis: int) -> tuple[NDArray[np.int32], F32]:
         at = (points - np.float32(self.grid.origin_mm[axis])) * np.float32(1 / self.grid.step_mm)
@@ -84,7 +100,8 @@ def f32(values: Numbers) -> F32:
 
 
 def _lerp(a: F32, b: F32, share: F32) -> F32:
-    b = b - a
+    """From a to b; b is overwritten."""
+    b -= a
     b *= share
     b += a
     return b
@@ -114,6 +131,23 @@ def _spread(count: int, step_mm: float, knot_mm: float) -> F32:
     knots = (np.arange(int(np.ceil(count * step_mm / knot_mm)) + 5) - 2) * knot_mm
     kernel = np.exp(-0.5 * ((np.arange(count)[:, None] * step_mm - knots) / (0.7 * knot_mm)) ** 2)
     return f32(kernel / np.sqrt((kernel**2).sum(axis=1, keepdims=True)))
+
+
+def periodic_noise(rng: np.random.Generator, count: int, step_mm: float, knots_mm: Sequence[float]) -> Atlas:
+    """Gaussian random fields of unit variance that repeat after ``count`` steps, one per correlation length.
+
+    Made in the Fourier domain, where a Gaussian filter is periodic by itself.
+    """
+    frequency = np.fft.fftfreq(count, step_mm)
+    half = np.fft.rfftfreq(count, step_mm)
+    square = frequency[:, None, None] ** 2 + frequency[None, :, None] ** 2 + half[None, None, :] ** 2
+    grid = Grid((0.0, 0.0, 0.0), step_mm, (count + 1,) * 3)
+    fields = []
+    for knot in knots_mm:
+        white = np.fft.rfftn(rng.standard_normal((count,) * 3, dtype=np.float32))
+        field = np.fft.irfftn(white * np.exp(-2 * (np.pi * 0.7 * knot) ** 2 * square), s=(count,) * 3, axes=(0, 1, 2))
+        fields.append(np.pad(field / field.std(), (0, 1), mode="wrap").astype(np.float32))
+    return build(grid, fields)
 
 
 def normalized(field: Numbers, step_mm: float, limit: float = 0.05) -> F32:

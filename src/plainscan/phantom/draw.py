@@ -11,6 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from plainscan.phantom.anatomy import Patient
+from plainscan.phantom.draw_wide import draw_wide
 from plainscan.phantom.lesion import Placed, blob, sign
 from plainscan.phantom.lesion_space import Hydrocephalus
 from plainscan.phantom.lesion_tissue import EarlyInfarct, Mass
@@ -40,8 +41,10 @@ from plainscan.phantom.place import (
 from plainscan.phantom.truth import Age, Side, Site
 
 
-def draw_acute(rng: Rng, patient: Patient) -> list[Placed]:
-    """Findings that a patient comes to the scanner with; at least one."""
+def draw_acute(rng: Rng, patient: Patient, wide: bool = False) -> list[Placed]:
+    """Findings that a patient comes to the scanner with; at least one. ``wide``: as ``draw_wide`` says."""
+    if wide:
+        return draw_wide(rng, patient)
     scenarios: tuple[tuple[float, Callable[[Rng, Patient], list[Placed]]], ...] = (
         (0.34, _trauma),
         (0.20, _stroke_bleed),

@@ -8,10 +8,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from plainscan.phantom import tissue
 from plainscan.phantom.scanner import BONE, Geometry
 from plainscan.phantom.study import Study, scan_series
 from plainscan.phantom.tissue import Edge, HeadFields
+from plainscan.phantom.tissue_head import head_hu
 
 LOCALIZER_PX: Final = 256
 LOCALIZER_STEP_MM: Final = 4.0
@@ -31,7 +31,7 @@ def localizer(study: Study) -> tuple[NDArray[np.int16], NDArray[np.float64], flo
     flat = [np.ascontiguousarray(axis, dtype=np.float32).ravel() for axis in points]
     head = study.scene.patient.head.sample(*flat)
     fields = HeadFields(*flat, *head)
-    hu = tissue.head_hu(fields, study.scene.look, Edge(step, step))
+    hu = head_hu(fields, study.scene.look, Edge(step, step))
     hu = np.where((fields.cavity > 0) & (hu < 100), 30.0, hu)
     mean = hu.reshape(count, count, -1).mean(axis=2)
     image = np.repeat(np.repeat(mean, 4, axis=0), 4, axis=1)[None]
@@ -43,5 +43,5 @@ def bone_series(rng: np.random.Generator, study: Study) -> tuple[NDArray[np.int1
     """The same head in a bone kernel, every third slice."""
     full = study.geometry
     geometry = replace(full, positions_mm=full.positions_mm[::3], thickness_mm=full.thickness_mm[::3])
-    hu, _, _ = scan_series(rng, study.scene, geometry, replace(study.acquisition, kernel=BONE))
+    hu, _, _ = scan_series(rng, study.scene, geometry, replace(study.acquisition, kernel=BONE), study.objects)
     return hu, geometry

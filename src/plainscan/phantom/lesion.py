@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -54,6 +55,7 @@ class Placed:
         size_mm: As in ``truth.Lesion``.
         age: As in ``truth.Lesion``.
         mask_share: A pixel belongs to the mask when the finding fills this share of it.
+        in_bone: Whether it is seen within bone; any other is hidden where bone takes more of a pixel.
     """
 
     finding: str
@@ -62,6 +64,7 @@ class Placed:
     size_mm: float
     age: Age | None = None
     mask_share: float = 0.5
+    in_bone: bool = False
 
     def change_look(self, look: Look) -> Look:
         """Widths of the spaces with this finding."""
@@ -112,6 +115,16 @@ def wobble(rng: np.random.Generator, wavelength_mm: float, terms: int = 6) -> Wo
     return Wobble(direction * 2 * np.pi / length, rng.uniform(0, 2 * np.pi, terms))
 
 
+def ball(x: F32, y: F32, z: F32, center_mm: Vector, reach_mm: float) -> Index:
+    """Points within ``reach_mm`` of a point, ascending; nearly free on an axial plane that lies farther away."""
+    cx, cy, cz = np.asarray(center_mm, np.float32)
+    layer = np.flatnonzero(np.abs(z - cz) < np.float32(reach_mm))
+    if layer.size == 0:
+        return layer
+    off = np.square(x[layer] - cx) + np.square(y[layer] - cy) + np.square(z[layer] - cz)
+    return np.asarray(layer[off < np.float32(reach_mm * reach_mm)])
+
+
 @dataclass(frozen=True, slots=True)
 class Blob:
     """An irregular ellipsoid.
@@ -132,9 +145,7 @@ class Blob:
 
     def near(self, x: F32, y: F32, z: F32, beyond_mm: float = 0.0) -> Index:
         """Points that may lie inside or within ``beyond_mm`` of it."""
-        reach = float(self.axes_mm.max()) + 2 * self.rough_mm + beyond_mm + 1
-        cx, cy, cz = self.center_mm.astype(np.float32)
-        return np.flatnonzero(np.square(x - cx) + np.square(y - cy) + np.square(z - cz) < reach * reach)
+        return ball(x, y, z, self.center_mm, float(self.axes_mm.max()) + 2 * self.rough_mm + beyond_mm + 1)
 
     def inside(self, x: F32, y: F32, z: F32) -> F32:
         """Approximate signed distance, mm, positive inside."""
@@ -144,15 +155,19 @@ class Blob:
         scale = np.float32(np.prod(self.axes_mm) ** (1 / 3))
         return f32((1 - radius) * scale + np.float32(self.rough_mm) * self.shape(x, y, z))
 
-    def push(self, x: F32, y: F32, z: F32, effect: float) -> tuple[F32, F32, F32]:
+    def push(self, x: F32, y: F32, z: F32, effect: float) -> tuple[F32, F32, F32] | None:
         """Radial displacement of the tissue around it: what was a ball of ``effect`` times its volume made room.
 
-        Volume is kept: a shell at r came from (r³ - effect R³)^(1/3).
+        Volume is kept: a shell at r came from (r³ - effect R³)^(1/3). A plane that it would move by less than a
+        third of a millimeter stays: None.
         """
         cx, cy, cz = self.center_mm.astype(np.float32)
+        volume = effect * float(np.prod(self.axes_mm))
+        if float(np.abs(z - cz).min()) > np.sqrt(volume):  # there the shift, R³ / 3r², is below 1/3 mm
+            return None
         dx, dy, dz = x - cx, y - cy, z - cz
         cube = np.power(np.square(dx) + np.square(dy) + np.square(dz) + 1e-3, 1.5)
-        share = np.cbrt(np.clip(1 - np.float32(effect * np.prod(self.axes_mm)) / cube, 0, 1)) - 1
+        share = np.cbrt(np.clip(1 - np.float32(volume) / cube, 0, 1)) - 1
         return dx * share, dy * share, dz * share
 
 
@@ -172,6 +187,10 @@ class Spot:
 
     point_mm: Vector
     normal: Vector
+
+    def near(self, x: F32, y: F32, z: F32, radius_mm: float, depth_mm: float = 28.0) -> Index:
+        """Points for which ``around`` may be below ``radius_mm``."""
+        return ball(x, y, z, self.point_mm, math.hypot(radius_mm, depth_mm + radius_mm / 3) + 1)
 
     def around(self, x: F32, y: F32, z: F32, depth_mm: float = 28.0) -> F32:
         """Distance from the axis through the spot, mm; it grows fast deeper than ``depth_mm`` below the spot."""

@@ -1,19 +1,54 @@
-"""Blood: epidural, subdural, subarachnoid, intraparenchymal, intraventricular."""
+"""Blood around the brain: epidural, subdural, subarachnoid."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from plainscan.phantom.atlas import F32, cover, f32
-from plainscan.phantom.lesion import Blob, BrainView, Placed, Spot, Wobble, sign, spread
+from plainscan.phantom.lesion import BrainView, Index, Placed, Spot, Wobble, ball, sign, spread
 from plainscan.phantom.tissue import BrainFields, mix, slab
 
+SEEN_MM: Final = 1.5
+"""Thinner than this, blood along bone or dura is lost in their edge, and not in a mask: a choice by looking."""
 
-def _base(y: F32) -> F32:
+
+def base_height(y: F32) -> F32:
     """Height below which the inner table is skull base: collections of the convexity end there, mm."""
     return f32(12 + 21 * np.clip((-y - 8) / 16, 0, 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Mixture:
+    """A second density within blood: not yet clotted, settled, fresh in old, or membranes.
+
+    Args:
+        second_hu: The other density.
+        pattern: ``patchy`` swirls, a horizontal ``level`` with the second in front, ``septa`` of the second, or a
+            ``shell`` of it around the first.
+        grain: How much finer than the outline the pattern is; the shell's thickness in mm.
+        level_mm: y of the level.
+    """
+
+    second_hu: float
+    pattern: Literal["patchy", "level", "septa", "shell"]
+    grain: float = 2.5
+    level_mm: float = 0.0
+
+    def at(self, first: F32, shape: Wobble, x: F32, y: F32, z: F32, inside: F32) -> F32:
+        """HU at points (n,), float32; ``inside`` is the depth below the clot's surface, mm."""
+        if self.pattern == "level":
+            share = cover(self.level_mm - y, 1.5)
+        elif self.pattern == "shell":
+            share = cover(self.grain - inside, 0.8 * self.grain)
+        else:
+            g = np.float32(self.grain)
+            fine = shape(g * x, g * y, g * z)
+            share = cover(fine - 0.25, 0.5) if self.pattern == "patchy" else slab(fine, 0.16, 0.2)
+        return f32(first + share * (self.second_hu - first))
 
 
 @dataclass(kw_only=True)
@@ -27,6 +62,9 @@ class Epidural(Placed):
         swirl_hu: Amplitude of unclotted streaks.
         sutures_mm: Range of y that its bone spans.
         shape: Irregularity.
+        floor_mm: z where it ends below; None where the convexity does.
+        mixed: A second density.
+        press_mm: By how much it closes the subarachnoid space under it.
     """
 
     spot: Spot
@@ -35,28 +73,54 @@ class Epidural(Placed):
     swirl_hu: float
     sutures_mm: tuple[float, float]
     shape: Wobble
+    floor_mm: float | None = None
+    mixed: Mixture | None = None
+    press_mm: float = 0.0
 
     def _thickness(self, x: F32, y: F32, z: F32) -> F32:
         far = self.spot.around(x, y, z)
         lens = self.size_mm * (1 - np.square(far / np.float32(self.radius_mm)))
         low, high = self.sutures_mm
         side = np.where(np.abs(self.spot.point_mm[0]) > 12, x * np.sign(self.spot.point_mm[0]) - 2, 99)
-        edge = np.minimum(
-            np.minimum(1.6 * (y - low), 1.6 * (high - y)), np.minimum(1.6 * side, 0.8 * (z - _base(y) + 12))
-        )
+        floor = base_height(y) - 12 if self.floor_mm is None else self.floor_mm
+        edge = np.minimum(np.minimum(1.6 * (y - low), 1.6 * (high - y)), np.minimum(1.6 * side, 0.8 * (z - floor)))
         return f32(np.minimum(lens, edge))
 
     def change_brain(self, f: BrainFields, x: F32, y: F32, z: F32) -> None:
         """The brain's surface is the clot's inner face."""
-        f.cavity = f.cavity - np.clip(self._thickness(x, y, z), 0, None)
+        near = self.spot.near(x, y, z, self.radius_mm)
+        if near.size:
+            f.cavity = f.cavity.copy()
+            thick = np.clip(self._thickness(x[near], y[near], z[near]), 0, None)
+            f.cavity[near] -= thick - closed(thick, self.press_mm)
 
     def paint_brain(self, view: BrainView) -> F32 | None:
         """Clot between the bone and the brain's new surface."""
-        thick = self._thickness(view.x, view.y, view.z)
-        share = cover(-view.fields.cavity, view.edge.pixel_mm) * (thick > 0.3)
-        value = self.blood_hu - self.swirl_hu * np.clip(self.shape(view.x, view.y, view.z) - 0.4, 0, 1)
-        mix(view.hu, share, value.astype(np.float32))
-        return share
+        near = self.spot.near(view.x, view.y, view.z, self.radius_mm)
+        near = near[view.fields.cavity[near] < view.edge.pixel_mm + self.press_mm]
+        if near.size == 0:
+            return None
+        x, y, z = view.x[near], view.y[near], view.z[near]
+        thick = self._thickness(x, y, z)
+        cavity = view.fields.cavity[near] - closed(thick, self.press_mm)
+        share = cover(-cavity, view.edge.pixel_mm) * (thick > 0.3)
+        value = f32(self.blood_hu - self.swirl_hu * np.clip(self.shape(x, y, z) - 0.4, 0, 1))
+        if self.mixed is not None:
+            value = self.mixed.at(value, self.shape, x, y, z, thick + cavity)
+        return paint(view, near, share, value, thick >= SEEN_MM)
+
+
+def closed(thick: F32, press_mm: float) -> F32:
+    """By how much blood of a thickness presses the brain's surface against itself, mm, (n,), float32."""
+    return f32(np.clip(0.6 * thick, 0, press_mm))
+
+
+def paint(view: BrainView, near: Index, share: F32, value: float | F32, seen: NDArray[np.bool_] | None = None) -> F32:
+    """Mix a value into some of a view's points; the share of every point, 0 where it is not ``seen``."""
+    part = view.hu[near]
+    mix(part, share, value)
+    view.hu[near] = part
+    return spread(near, share if seen is None else share * seen, view.x.size)
 
 
 @dataclass(kw_only=True)
@@ -69,6 +133,8 @@ class Subdural(Placed):
         blood_hu: Mean density.
         layer_hu: Gain from front to back, where cells settle.
         shape: Irregularity.
+        mixed: A second density.
+        press_mm: By how much it closes the subarachnoid space under it.
     """
 
     spot: Spot
@@ -76,27 +142,43 @@ class Subdural(Placed):
     blood_hu: float
     layer_hu: float
     shape: Wobble
+    mixed: Mixture | None = None
+    press_mm: float = 0.0
 
-    def _thickness(self, f: BrainFields, x: F32, y: F32, z: F32) -> F32:
+    def _thickness(self, f: BrainFields, near: Index, x: F32, y: F32, z: F32) -> F32:
         far = self.spot.around(x, y, z, 60.0) / np.float32(self.radius_mm)
         crescent = self.size_mm * (1 - np.square(np.square(far))) * (0.88 + 0.18 * self.shape(x, y, z))
-        own = sign(self.side) * f.depth - 1.5
-        above = np.minimum(-f.infratentorial - 1, 0.6 * (z - _base(y)))
+        own = sign(self.side) * f.depth[near] - 1.5
+        above = np.minimum(-f.infratentorial[near] - 1, 0.6 * (z - base_height(y)))
         return f32(np.minimum(crescent, np.minimum(own, above)))
+
+    def _near(self, f: BrainFields, x: F32, y: F32, z: F32, below_mm: float) -> Index:
+        near = self.spot.near(x, y, z, self.radius_mm, 60.0)
+        return near[(f.cavity[near] < below_mm) & (sign(self.side) * f.depth[near] > 0)]
 
     def change_brain(self, f: BrainFields, x: F32, y: F32, z: F32) -> None:
         """The brain's surface is the collection's inner face; sulci under it are pressed shut."""
-        thick = np.clip(self._thickness(f, x, y, z), 0, None)
-        f.cavity = f.cavity - thick
-        f.sulcus = f32(f.sulcus + np.sign(f.sulcus) * 0.06 * thick)
+        near = self._near(f, x, y, z, 1.3 * self.size_mm + 20)  # as deep as sulci reach
+        if near.size:
+            thick = np.clip(self._thickness(f, near, x[near], y[near], z[near]), 0, None)
+            f.cavity = f.cavity.copy()
+            f.cavity[near] -= thick - closed(thick, self.press_mm)
+            f.sulcus[near] += np.sign(f.sulcus[near]) * 0.06 * thick
 
     def paint_brain(self, view: BrainView) -> F32 | None:
         """Blood between the bone and the brain's new surface."""
-        thick = self._thickness(view.fields, view.x, view.y, view.z)
-        share = cover(-view.fields.cavity, view.edge.pixel_mm) * (thick > 0.3)
-        value = self.blood_hu + self.layer_hu * np.clip((view.y - self.spot.point_mm[1]) / 45, -1, 1)
-        mix(view.hu, share, (value + 3 * self.shape(view.x, view.y, view.z)).astype(np.float32))
-        return share
+        near = self._near(view.fields, view.x, view.y, view.z, view.edge.pixel_mm + self.press_mm)
+        if near.size == 0:
+            return None
+        x, y, z = view.x[near], view.y[near], view.z[near]
+        thick = self._thickness(view.fields, near, x, y, z)
+        cavity = view.fields.cavity[near] - closed(thick, self.press_mm)
+        share = cover(-cavity, view.edge.pixel_mm) * (thick > 0.3)
+        value = self.blood_hu + self.layer_hu * np.clip((y - self.spot.point_mm[1]) / 45, -1, 1)
+        value = f32(value + 3 * self.shape(x, y, z))
+        if self.mixed is not None:
+            value = self.mixed.at(value, self.shape, x, y, z, thick + cavity)
+        return paint(view, near, share, value, thick >= SEEN_MM)
 
 
 @dataclass(kw_only=True)
@@ -115,108 +197,58 @@ class DuralSubdural(Placed):
 
     def paint_brain(self, view: BrainView) -> F32 | None:
         """A layer on one face of the dura."""
-        f = view.fields
-        far = np.hypot(view.y - self.middle_mm[0], view.z - self.middle_mm[1]) / self.radius_mm
+        f, px = view.fields, view.edge.pixel_mm
+        away = f.x if self.site == "falx" else f.tentorium
+        near = np.flatnonzero((np.abs(away) < self.size_mm + 9) & (np.abs(view.z - self.middle_mm[1]) < self.radius_mm))
+        if near.size == 0:
+            return None
+        far = np.hypot(view.y[near] - self.middle_mm[0], view.z[near] - self.middle_mm[1]) / self.radius_mm
         thick = self.size_mm * np.clip(1 - np.square(far), 0, 1)
+        across, below = sign(self.side) * f.x[near], f.infratentorial[near]
         if self.site == "falx":
-            inside = np.minimum(thick - sign(self.side) * f.x, np.minimum(sign(self.side) * f.x, f.falx))
+            inside = np.minimum(thick - across, np.minimum(across, f.falx[near]))
         else:
-            inside = np.minimum(np.minimum(thick + f.infratentorial, -f.infratentorial), 7 - np.abs(f.tentorium))
-            inside = np.minimum(inside, np.minimum(sign(self.side) * f.x - 6, np.hypot(f.x, f.y - 9) - 21))
-        share = cover(inside.astype(np.float32), view.edge.pixel_mm) * (thick > 0.3)
-        mix(view.hu, share, self.blood_hu)
-        return f32(share)
+            inside = np.minimum(np.minimum(thick + below, -below), 7 - np.abs(f.tentorium[near]))
+            notch = np.hypot(f.x[near], f.y[near] - 9) - 21
+            inside = np.minimum(inside, np.minimum(np.minimum(across - 6, notch), f.y[near] - 4))
+        share = f32(cover(f32(inside), px) * (thick > 0.3))
+        return paint(view, near, share, self.blood_hu, thick >= SEEN_MM)
 
 
 @dataclass(kw_only=True)
 class Subarachnoid(Placed):
-    """Blood in sulci, Sylvian fissures or basal cisterns.
+    """Blood in sulci, Sylvian fissures, basal cisterns or between the hemispheres.
 
     Args:
         blood_hu: Where it fills a space.
         middle_mm: Middle of the region.
         radius_mm: Its extent.
         shape: Patchiness.
+        open_mm: Half-width to which it holds a sulcus open.
     """
 
     blood_hu: float
     middle_mm: tuple[float, float, float]
     radius_mm: float
     shape: Wobble
+    open_mm: float = 0.9
 
     def paint_brain(self, view: BrainView) -> F32 | None:
         """Blood takes the place of CSF, and holds sulci a little open."""
         f, px = view.fields, view.edge.pixel_mm
-        far = np.sqrt(sum(np.square(v - c) for v, c in zip((view.x, view.y, view.z), self.middle_mm, strict=True)))
-        region = cover(self.radius_mm * (1 + 0.3 * self.shape(view.x, view.y, view.z)) - far, 6.0)
-        filled = view.spaces.csf - view.spaces.ventricle
-        sheet = slab(f.sulcus, 0.9, px) * cover(15 - f.cavity, 4.0) * view.spaces.supra
-        if self.site != "sulci":
-            sheet = cover(f.fissure + 1.6, px) * view.spaces.supra
-        share = (np.clip(np.maximum(filled, sheet), 0, 1) * region).astype(np.float32)
-        mix(view.hu, share, self.blood_hu)
-        return f32(share)
-
-
-@dataclass(kw_only=True)
-class Intraparenchymal(Placed):
-    """A clot in the brain with a rim of edema; both belong to its mask.
-
-    Args:
-        clot: Its shape.
-        blood_hu: Density.
-        edema_mm: Width of the rim.
-        effect: Share of its volume that pushed tissue away.
-    """
-
-    clot: Blob
-    blood_hu: float
-    edema_mm: float
-    effect: float = 0.7
-
-    def push(self, x: F32, y: F32, z: F32) -> tuple[F32, F32, F32] | None:
-        """Tissue makes room."""
-        return self.clot.push(x, y, z, self.effect)
-
-    def paint_brain(self, view: BrainView) -> F32 | None:
-        """Rim first, then the clot."""
-        near = self.clot.near(view.x, view.y, view.z, self.edema_mm)
+        middle = np.array(self.middle_mm)
+        near = ball(view.x, view.y, view.z, middle, 1.5 * self.radius_mm + 3)
         if near.size == 0:
             return None
-        inside = self.clot.inside(view.x[near], view.y[near], view.z[near])
-        brain = 1 - view.spaces.csf[near] * (inside < 0)
-        part = view.hu[near]
-        rim = cover(inside + self.edema_mm, 2.0) * brain * (1 - 0.5 * view.spaces.gray[near])
-        part -= 9.0 * rim
-        bounded = np.minimum(inside, view.fields.cavity[near] - 0.5)
-        mix(
-            part,
-            cover(bounded, view.edge.pixel_mm + 0.4),
-            self.blood_hu + 2 * self.clot.shape(view.x[near], view.y[near], view.z[near]),
-        )
-        view.hu[near] = part
-        return spread(near, np.maximum(cover(bounded, view.edge.pixel_mm), rim * (self.edema_mm > 1)), view.x.size)
-
-
-@dataclass(kw_only=True)
-class Intraventricular(Placed):
-    """Blood in the ventricles: a level in the dependent horns, or a cast.
-
-    Args:
-        blood_hu: Density.
-        level_mm: y behind which blood lies (the patient lies on the back).
-        cast: The part that clotted instead; None for a level alone.
-    """
-
-    blood_hu: float
-    level_mm: float
-    cast: Blob | None
-
-    def paint_brain(self, view: BrainView) -> F32 | None:
-        """Blood takes the place of ventricular CSF."""
-        where = cover(view.y - self.level_mm, 2.0) * (view.z > 30)
-        if self.cast is not None:
-            where = np.maximum(where, cover(self.cast.inside(view.x, view.y, view.z), 2.0))
-        share = (view.spaces.ventricle * where).astype(np.float32)
-        mix(view.hu, share, self.blood_hu)
-        return share
+        x, y, z = view.x[near], view.y[near], view.z[near]
+        far = np.sqrt(sum(np.square(v - c) for v, c in zip((x, y, z), middle, strict=True)))
+        region = cover(self.radius_mm * (1 + 0.3 * self.shape(x, y, z)) - far, min(6.0, 0.4 * self.radius_mm))
+        filled = view.spaces.csf[near] - view.spaces.ventricle[near]
+        if self.site == "sulci":
+            sheet = slab(f.sulcus[near], self.open_mm, px) * cover(15 - f.cavity[near], 4.0)
+        elif self.site == "interhemispheric_fissure":
+            sheet = slab(f.x[near], self.open_mm, px) * cover(f.falx[near] + 4, 3.0)
+        else:
+            sheet = cover(f.fissure[near] + 1.6, px)
+        share = f32(np.clip(np.maximum(filled, sheet * view.spaces.supra[near]), 0, 1) * region)
+        return paint(view, near, share, self.blood_hu)

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from plainscan.phantom.atlas import F32, cover
+from plainscan.phantom.atlas import F32, cover, f32
 from plainscan.phantom.lesion import Blob, BrainView, Placed, spread
+from plainscan.phantom.lesion_hemorrhage import paint
 from plainscan.phantom.tissue import BrainFields, mix
 
 
@@ -28,6 +29,8 @@ class EarlyInfarct(Placed):
     def change_brain(self, f: BrainFields, x: F32, y: F32, z: F32) -> None:
         """Sulci in the territory close."""
         near = self.territory.near(x, y, z)
+        if near.size == 0:
+            return
         share = cover(self.territory.inside(x[near], y[near], z[near]), 6.0)
         f.sulcus[near] += np.sign(f.sulcus[near]) * self.swelling_mm * share
         f.fissure[near] -= self.swelling_mm * share
@@ -42,6 +45,35 @@ class EarlyInfarct(Placed):
         share = cover(inside, 5.0) * tissue
         view.hu[near] -= share * self.water_hu * (0.45 + 0.55 * view.spaces.gray[near])
         return spread(near, cover(inside, 5.0) * (0.3 + 0.7 * tissue), view.x.size)
+
+
+@dataclass(kw_only=True)
+class DenseArtery(Placed):
+    """A clot in the middle cerebral or the basilar artery, the earliest sign of an infarct.
+
+    Args:
+        blood_hu: Clot; above 43 and above the other side (Koo et al., AJNR 2000;21:1855, recalled, not looked up).
+        radius_mm: Of the vessel.
+    """
+
+    blood_hu: float
+    radius_mm: float
+
+    def paint_brain(self, view: BrainView) -> F32 | None:
+        """The core of the cistern in which the vessel runs."""
+        f = view.fields
+        near = np.flatnonzero((np.abs(view.z - 24) < 16) & (np.abs(f.y + 10) < 18))
+        if near.size == 0:
+            return None
+        x, y = f.x[near], f.y[near]
+        if self.site == "brainstem":
+            off = np.hypot(x, y + 2.5 - 0.15 * (f.z[near] - 10))
+            inside = np.minimum(self.radius_mm - off, 14 - abs(f.z[near] - 12))
+        else:
+            across = x if self.side == "left" else -x
+            arm = f.cistern[near] - 2.6 + self.radius_mm  # the cistern's arm has a half-width of 2.2 to 3
+            inside = np.minimum(np.minimum(arm, across - 9), 27 - across)
+        return paint(view, near, cover(f32(inside), view.edge.pixel_mm), self.blood_hu)
 
 
 @dataclass(kw_only=True)
@@ -88,6 +120,7 @@ class Mass(Placed):
         edema_mm: Reach of the edema.
         edema_hu: Fall in density.
         calcified: Whether it holds specks of calcium.
+        bleed_hu: Density of blood in parts of it; 0 for none.
     """
 
     tumor: Blob
@@ -97,6 +130,7 @@ class Mass(Placed):
     edema_mm: float
     edema_hu: float
     calcified: bool
+    bleed_hu: float = 0.0
 
     def push(self, x: F32, y: F32, z: F32) -> tuple[F32, F32, F32] | None:
         """Tissue makes room, for the edema too."""
@@ -105,6 +139,8 @@ class Mass(Placed):
     def change_brain(self, f: BrainFields, x: F32, y: F32, z: F32) -> None:
         """Sulci around it close."""
         near = self.tumor.near(x, y, z, self.edema_mm)
+        if near.size == 0:
+            return
         share = cover(self.tumor.inside(x[near], y[near], z[near]) + self.edema_mm, 8.0)
         f.sulcus[near] += np.sign(f.sulcus[near]) * 0.6 * share
 
@@ -122,6 +158,9 @@ class Mass(Placed):
         body = cover(bounded, view.edge.pixel_mm + 0.6)
         core = cover(inside - self.rim_mm, 2.0)
         value = self.solid_hu + core * (self.core_hu - self.solid_hu)
+        if self.bleed_hu:
+            fine = self.tumor.shape(*(1.6 * v[near] for v in (view.x, view.y, view.z)))
+            value = value + cover(fine - 0.35, 0.4) * (self.bleed_hu - value)
         if self.calcified:
             value = value + 120 * np.clip(
                 self.tumor.shape(*(3 * v[near] for v in (view.x, view.y, view.z))) - 0.9, 0, 1

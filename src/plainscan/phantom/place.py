@@ -11,14 +11,8 @@ import numpy as np
 
 from plainscan.phantom.anatomy import Patient
 from plainscan.phantom.lesion import Blob, Placed, Spot, Vector, blob, sign, spot, wobble
-from plainscan.phantom.lesion_hemorrhage import (
-    DuralSubdural,
-    Epidural,
-    Intraparenchymal,
-    Intraventricular,
-    Subarachnoid,
-    Subdural,
-)
+from plainscan.phantom.lesion_clot import Intraparenchymal, Intraventricular
+from plainscan.phantom.lesion_hemorrhage import DuralSubdural, Epidural, Subarachnoid, Subdural
 from plainscan.phantom.lesion_skull import Fracture, ScalpHematoma
 from plainscan.phantom.lesion_space import Atrophy, MidlineShift
 from plainscan.phantom.lesion_tissue import Cavity

@@ -34,6 +34,9 @@ _SITES: Final = {
     "midline": "中线",
     "vertex": "顶部",
     "skull_base": "颅底",
+    "posterior_fossa": "后颅窝",
+    "corpus_callosum": "胼胝体",
+    "interhemispheric_fissure": "纵裂池",
 }
 
 
@@ -159,6 +162,12 @@ _VARIANTS: Final = {
     "pineal_calcification": ("松果体区见生理性钙化斑。", "松果体钙化。"),
     "choroid_plexus_calcification": ("双侧脉络丛见对称钙化。", "侧脑室三角区脉络丛钙化，属生理性。"),
     "falx_calcification": ("大脑镰见条样钙化。", "大脑镰局部钙化，无特殊意义。"),
+    "basal_ganglia_calcification": ("双侧苍白球见对称性生理性钙化。",),
+    "dural_calcification": ("小脑幕及岩床韧带生理性钙化。",),
+    "vascular_calcification": ("血管壁生理性钙化。",),
+    "dense_vessel": ("静脉窦密度均匀稍高，属正常变异。",),
+    "arachnoid_granulation": ("蛛网膜颗粒，属正常变异。",),
+    "prominent_csf_space": ("大枕大池或透明隔间腔，属发育变异。",),
     "asymmetric_sinus": ("两侧横窦管径不等，为正常变异。", "双侧额窦发育不对称，属解剖变异。"),
 }
 

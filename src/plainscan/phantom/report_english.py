@@ -34,6 +34,9 @@ _SITES: Final = {
     "midline": "midline",
     "vertex": "vertex",
     "skull_base": "skull base",
+    "posterior_fossa": "posterior fossa",
+    "corpus_callosum": "corpus callosum",
+    "interhemispheric_fissure": "interhemispheric",
 }
 
 
@@ -167,6 +170,12 @@ _VARIANTS: Final = {
         "Calcified choroid plexus in both atria.",
     ),
     "falx_calcification": ("Incidental falcine calcification.", "Dural calcification along the falx."),
+    "basal_ganglia_calcification": ("Physiologic basal ganglia calcification.",),
+    "dural_calcification": ("Incidental dural calcification.",),
+    "vascular_calcification": ("Physiologic calcification of the vessel walls.",),
+    "dense_vessel": ("The venous sinuses are uniformly dense, a normal variant.",),
+    "arachnoid_granulation": ("Arachnoid granulation incidentally noted.",),
+    "prominent_csf_space": ("Mega cisterna magna or cavum septi pellucidi, a developmental variant.",),
     "asymmetric_sinus": (
         "Developmental asymmetry of the frontal sinuses.",
         "The transverse sinuses are asymmetric, a normal variant.",

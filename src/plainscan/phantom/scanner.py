@@ -1,4 +1,4 @@
-"""What a scanner does to a head: where the planes lie, blur, noise, beam hardening, headrest, field of view."""
+"""What a scanner does to a head: where the planes lie, blur, noise, flaws, calibration, field of view."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import irfft2, rfft2
-from scipy.ndimage import gaussian_filter1d
 
-from plainscan.phantom.atlas import F32, f32
+from plainscan.phantom import artifact, hardening
+from plainscan.phantom.artifact import NO_FLAWS, Flaws
+from plainscan.phantom.atlas import F32, Numbers, f32
 from plainscan.phantom.tissue import AIR_HU
+
+POOL: Final = 3  # fields of noise a series is made from
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,7 @@ class Kernel:
     noise_hu: float
 
 
-SOFT: Final = Kernel(0.62, 0.0, 0.32, 3.6)
+SOFT: Final = Kernel(0.62, 0.0, 0.36, 4.6)
 BONE: Final = Kernel(0.34, 0.5, 0.75, 26.0)
 
 
@@ -83,20 +86,40 @@ def rotation(pitch_deg: float, roll_deg: float, yaw_deg: float) -> NDArray[np.fl
 
 
 @dataclass(frozen=True, slots=True)
+class Output:
+    """What becomes of a slice between reconstruction and file.
+
+    Args:
+        offset_hu: Error of the calibration at water; 0 at air.
+        bone_gain: Density of bone relative to 120 kV: more at a lower voltage.
+        circle_hu: Value outside the reconstruction circle; None where the scanner shows the whole square.
+        range_hu: Least and greatest value that the scanner stores.
+    """
+
+    offset_hu: float = 0.0
+    bone_gain: float = 1.0
+    circle_hu: float | None = None
+    range_hu: tuple[int, int] = (-1024, 3071)
+
+
+PLAIN: Final = Output()
+
+
+@dataclass(frozen=True, slots=True)
 class Scanner:
     """Settings of one acquisition.
 
     Args:
         kernel: Reconstruction kernel.
         dose: Noise relative to the kernel's.
-        hardening: Strength of the bands between dense bones; 0 is none.
-        headrest_mm: Distance of the headrest's shell behind the isocenter; its shape follows.
+        flaws: What goes wrong.
+        output: Calibration and stored range.
     """
 
     kernel: Kernel
     dose: float
-    hardening: float
-    headrest_mm: float
+    flaws: Flaws = NO_FLAWS
+    output: Output = PLAIN
 
 
 def spectrum(shape: tuple[int, int], pixel_mm: float, kernel: Kernel) -> F32:
@@ -108,16 +131,18 @@ def spectrum(shape: tuple[int, int], pixel_mm: float, kernel: Kernel) -> F32:
     Returns:
         (rows, columns // 2 + 1), float32, for ``rfft2``.
     """
-    fy = np.fft.fftfreq(shape[0], pixel_mm)[:, None]
-    fx = np.fft.rfftfreq(shape[1], pixel_mm)[None, :]
-    frequency = np.hypot(fy, fx)
+    frequency = np.hypot(*artifact.frequencies(shape, pixel_mm))
     power = frequency * np.exp(-2 * (frequency / kernel.cutoff_per_mm) ** 2)
-    weight = np.full((1, fx.shape[1]), 2.0)
+    return _unit(power, shape)
+
+
+def _unit(power: NDArray[np.float64], shape: tuple[int, int]) -> F32:
+    """Amplitude of a field with this power and unit variance."""
+    weight = np.full((1, power.shape[1]), 2.0)
     weight[0, 0] = 1.0
     if shape[1] % 2 == 0:
         weight[0, -1] = 1.0
-    scale = np.sqrt(shape[0] * shape[1] / (power * weight).sum())
-    return f32(np.sqrt(power) * scale)
+    return f32(np.sqrt(power * (shape[0] * shape[1] / (power * weight).sum())))
 
 
 def noise(rng: np.random.Generator, shape: tuple[int, int], amplitude: F32) -> F32:
@@ -127,59 +152,157 @@ def noise(rng: np.random.Generator, shape: tuple[int, int], amplitude: F32) -> F
     return field
 
 
-def detect(hu: F32, rng: np.random.Generator, geometry: Geometry, scanner: Scanner, amplitude: F32) -> F32:
+@dataclass(frozen=True, slots=True)
+class Detector:
+    """All that a series needs once, made by ``make_detector``.
+
+    Args:
+        geometry: Of the series.
+        scanner: Of the acquisition.
+        transfer: Of the kernel, (rows, columns // 2 + 1).
+        views: The projection that each frequency belongs to, the same.
+        fine: What of each frequency a wrong projection alters: the mean of all projections is known well, the same.
+        grain: Fields of noise, (POOL, rows, columns), unit variance; any mixture of two shifted ones is a new one.
+        streaky: A field of noise along the rows, the same.
+        falloff: Noise relative to the head's middle, (rows, columns).
+        outside: Pixels outside the reconstruction circle.
+    """
+
+    geometry: Geometry
+    scanner: Scanner
+    transfer: F32
+    views: NDArray[np.int16]
+    fine: F32
+    grain: F32
+    streaky: F32
+    falloff: F32
+    outside: NDArray[np.bool_]
+
+    @property
+    def cell_mm(self) -> float:
+        """Side of a cell of the coarse grid."""
+        return self.geometry.shape[0] * self.geometry.pixel_mm / hardening.SIDE
+
+
+def make_detector(
+    rng: np.random.Generator, geometry: Geometry, scanner: Scanner, center_mm: NDArray[np.float64] | None = None
+) -> Detector:
+    """Prepare a series; ``center_mm`` is the head's middle in patient coordinates (the image's without it)."""
+    shape, pixel = geometry.shape, geometry.pixel_mm
+    fy, fx = artifact.frequencies(shape, pixel)
+    frequency = np.hypot(fy, fx)
+    soft = np.exp(-2 * (np.pi * scanner.kernel.blur_mm * frequency) ** 2)
+    wider = np.exp(-2 * (np.pi * (1.6 * scanner.kernel.blur_mm + 0.4 * pixel) * frequency) ** 2)
+    amplitude = spectrum(shape, pixel, scanner.kernel)
+    along = np.exp(-((np.arctan2(np.abs(fx), np.abs(fy)) / 0.09) ** 2)) * amplitude.astype(np.float64) ** 2
+    rows, columns = _from_center(geometry, center_mm)
+    falloff = 0.45 + 0.55 * np.exp(-(rows[:, None] ** 2 + columns[None, :] ** 2) / (2 * 72.0**2))
+    return Detector(
+        geometry,
+        scanner,
+        f32(soft * (1 + scanner.kernel.sharpen * (1 - wider))),
+        artifact.view_index(shape, pixel),
+        f32(1 - np.exp(-((frequency / 0.05) ** 2))),
+        np.stack([noise(rng, shape, amplitude) for _ in range(POOL)]),
+        noise(rng, shape, _unit(along, shape)),
+        f32(falloff),
+        ~field_of_view(geometry),
+    )
+
+
+def _from_center(geometry: Geometry, center_mm: NDArray[np.float64] | None) -> tuple[Numbers, Numbers]:
+    """Distance of rows and of columns from a point, mm."""
+    middle = [(n - 1) / 2 * geometry.pixel_mm for n in geometry.shape]
+    if center_mm is not None:
+        away = center_mm - geometry.positions_mm[0]
+        middle = [float(away @ np.array(d)) for d in (geometry.column_direction, geometry.row_direction)]
+    rows, columns = (np.arange(n) * geometry.pixel_mm - m for n, m in zip(geometry.shape, middle, strict=True))
+    return rows, columns
+
+
+def detect(detector: Detector, hu: F32, rng: np.random.Generator, thickness_mm: float, metal: F32 | None = None) -> F32:
     """What the scanner makes of one ideal slice.
 
     Args:
-        hu: (rows, columns), ideal HU with partial volume.
-        rng: For the noise.
-        geometry: Of the series.
-        scanner: Of the acquisition.
-        amplitude: From ``spectrum``.
+        detector: Of the series.
+        hu: (rows, columns), ideal HU with partial volume and all objects.
+        rng: For noise and flaws.
+        thickness_mm: Of the slice.
+        metal: (rows, columns), HU of the metal alone; None without any.
 
     Returns:
-        (rows, columns), float32, HU.
+        (rows, columns), float32, HU, within the stored range.
     """
-    sigma = scanner.kernel.blur_mm / geometry.pixel_mm
-    seen = _blur(hu, sigma)
-    if scanner.kernel.sharpen:
-        seen += scanner.kernel.sharpen * (seen - _blur(seen, 1.6 * sigma + 0.4))
-    band = _band(hu, geometry.pixel_mm)
-    body = _body(geometry)
-    level = scanner.kernel.noise_hu * scanner.dose * (0.45 + 0.55 * body + 0.25 * band)
-    seen += level * noise(rng, geometry.shape, amplitude)
-    if scanner.hardening:
-        streak = gaussian_filter1d(rng.standard_normal(geometry.shape[0], dtype=np.float32), 0.8 / geometry.pixel_mm)
-        seen -= scanner.hardening * band * (9 + 5 * streak[:, None]) * (hu > -300)
+    scanner, flaws = detector.scanner, detector.scanner.flaws
+    pixel = detector.geometry.pixel_mm
+    if scanner.output.bone_gain != 1:
+        hu = f32(hu + np.float32(scanner.output.bone_gain - 1) * np.maximum(hu - 90, 0))
+    seen = _reconstruct(detector, hu, rng, metal)
+    bone = hardening.dense(hu)
+    error = flaws.coarse_error(bone, detector.cell_mm)
+    if error is not None:
+        seen += hardening.fine(error, hu.shape) * np.clip((hu + 700) * np.float32(1 / 500), 0, 1)
+    seen += _noise(detector, hu, bone, rng, thickness_mm)
+    if flaws.ring_hu and rng.random() < 0.7:
+        seen += flaws.ring_hu * artifact.rings(rng, hu.shape, pixel) * (hu > -700)
+    return _stored(detector, seen)
+
+
+def _reconstruct(detector: Detector, hu: F32, rng: np.random.Generator, metal: F32 | None) -> F32:
+    """Blur, streaks and ghosts: factors on the spectrum. Around the slice there is air, so it may wrap."""
+    flaws, views = detector.scanner.flaws, detector.views
+    waves: NDArray[np.complex64] = rfft2(hu - np.float32(AIR_HU)).astype(np.complex64, copy=False)
+    waves *= detector.transfer
+    if flaws.streak:
+        waves *= 1 + detector.fine * artifact.faulty_views(rng, flaws.streak, 0.5)[views]
+    if metal is not None and flaws.metal:
+        wrong = artifact.faulty_views(rng, flaws.metal, rng.uniform(0.1, 0.6))[views]
+        waves += rfft2(metal) * (detector.transfer * detector.fine * wrong)
+    if flaws.motion_mm and rng.random() < flaws.motion_rate:
+        size = flaws.motion_mm * rng.uniform(0.3, 1.0)
+        waves *= artifact.moved(rng, hu.shape, detector.geometry.pixel_mm, views, size)
+    seen: F32 = irfft2(waves, s=hu.shape).astype(np.float32)
+    seen += np.float32(AIR_HU)
     return seen
 
 
-def _blur(hu: F32, sigma_px: float) -> F32:
-    return gaussian_filter1d(gaussian_filter1d(hu, sigma_px, axis=0, truncate=3.0), sigma_px, axis=1, truncate=3.0)
+def _noise(detector: Detector, hu: F32, bone: F32, rng: np.random.Generator, thickness_mm: float) -> F32:
+    """Noise of a slice: more in the middle of a large head, streaky where rays pass much bone."""
+    kernel, flaws = detector.scanner.kernel, detector.scanner.flaws
+    level = kernel.noise_hu * detector.scanner.dose * np.sqrt(5.0 / thickness_mm)
+    area_mm2 = float((hu[::4, ::4] > -300).sum()) * (4 * detector.geometry.pixel_mm) ** 2
+    wide_mm = 2 * np.sqrt(area_mm2 / np.pi)
+    level *= np.exp(0.005 * (wide_mm - 155))  # a part of Beer's law; the tube current follows the rest
+    field = detector.falloff * np.float32(level)
+    field *= _mixed(rng, detector.grain)
+    if flaws.starvation:
+        across = np.clip((hardening.path_across(bone, detector.cell_mm) - 15) / 30, 0, 1.5)
+        rows = f32(hardening.grids(hu.shape[0])[1] @ across) * np.float32(level * flaws.starvation)
+        field += rows[:, None] * _shifted(rng, detector.streaky)
+    return field
 
 
-def _band(hu: F32, pixel_mm: float) -> F32:
-    """How much dense bone lies on both sides along the row: the dark bar between the petrous bones, about 0 to 1.5."""
-    bone = np.clip(hu - 250, 0, 1500) * np.float32(pixel_mm / 1000)
-    left = np.cumsum(bone, axis=1)
-    both = np.sqrt(np.maximum(left * (left[:, -1:] - left), 0))
-    excess: F32 = np.clip((both - 14) / 22, 0, 1.5).astype(np.float32)
-    return gaussian_filter1d(excess, 1.5 / pixel_mm, axis=0, truncate=3.0)
+def _shifted(rng: np.random.Generator, field: F32) -> F32:
+    rows, columns = (int(rng.integers(n)) for n in field.shape)
+    return np.roll(field, (rows, columns), (0, 1))
 
 
-def _body(geometry: Geometry) -> F32:
-    rows, columns = ((np.arange(n) - (n - 1) / 2) * geometry.pixel_mm for n in geometry.shape)
-    return f32(np.exp(-(rows[:, None] ** 2 + columns[None, :] ** 2) / (2 * 72.0**2)))
+def _mixed(rng: np.random.Generator, grain: F32) -> F32:
+    """A new field of unit variance from two of the pool: fields wrap, so shifted ones are as good as new."""
+    first, second = rng.permutation(len(grain))[:2]
+    angle = rng.uniform(0, 2 * np.pi)
+    return np.float32(np.cos(angle)) * _shifted(rng, grain[first]) + np.float32(np.sin(angle)) * _shifted(
+        rng, grain[second]
+    )
 
 
-def headrest(geometry: Geometry, scanner: Scanner) -> F32:
-    """The headrest's shell in a slice, HU above air, (rows, columns); the same on every slice."""
-    rows, columns = ((np.arange(n) - (n - 1) / 2) * geometry.pixel_mm for n in geometry.shape)
-    y, x = rows[:, None], columns[None, :]
-    radius = np.hypot(x / 1.0, y * 104 / scanner.headrest_mm)
-    shell = np.clip(1.4 - np.abs(radius - 104), 0, 1) * np.clip((y - 4) / 3, 0, 1)
-    foam = np.clip(104 - radius, 0, 1) * np.clip((y - 4) / 3, 0, 1)
-    return f32(shell * 1180 + foam * 18)
+def _stored(detector: Detector, seen: F32) -> F32:
+    output = detector.scanner.output
+    if output.offset_hu:
+        seen += np.float32(output.offset_hu / 1000) * np.clip(seen + 1000, 0, 1400)
+    if output.circle_hu is not None:
+        seen[detector.outside] = output.circle_hu
+    return np.clip(seen, *output.range_hu, out=seen)
 
 
 def field_of_view(geometry: Geometry) -> NDArray[np.bool_]:
@@ -187,8 +310,3 @@ def field_of_view(geometry: Geometry) -> NDArray[np.bool_]:
     rows, columns = (np.arange(n) - (n - 1) / 2 for n in geometry.shape)
     inside: NDArray[np.bool_] = rows[:, None] ** 2 + columns[None, :] ** 2 <= (min(geometry.shape) / 2) ** 2
     return inside
-
-
-def merge_headrest(hu: F32, rest: F32) -> None:
-    """Put the headrest where there is air, in place."""
-    hu += rest * np.clip((-500 - hu) / (-500 - AIR_HU), 0, 1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,13 +11,21 @@ from numpy.typing import NDArray
 from plainscan.phantom import tissue
 from plainscan.phantom.anatomy import Patient
 from plainscan.phantom.anatomy_brain import BRAIN_FIELDS
-from plainscan.phantom.atlas import F32, cover, f32
-from plainscan.phantom.lesion import CAVITY, BrainView, Index, Placed, Vector
+from plainscan.phantom.anatomy_head import HEAD_FIELDS
+from plainscan.phantom.atlas import F32, Vector, f32
+from plainscan.phantom.lesion import CAVITY, BrainView, Index, Placed
 from plainscan.phantom.scanner import Geometry, Pose, rotation
 from plainscan.phantom.tissue import BrainFields, Edge, HeadFields, Look
+from plainscan.phantom.tissue_head import head_hu
 
-BLOCK_PX: Final = 8  # the rectangle around the head is made of such blocks; rows and columns are multiples of it
-NODE_MM: Final = 1.9  # fields are sampled this far apart, a little denser than the atlas, and interpolated
+RASTER_MM: Final = 14.0  # the rectangle around the head is found on such a raster
+NODE_MM: Final = 3.0  # fields are sampled about this far apart and interpolated
+_OUTSIDE_MM: Final = 24.0  # findings of the head reach this far beyond the skin
+_INSIDE_MM: Final = 14.0  # and this far into the cavity
+_HIDDEN_HU: Final = 150.0  # a pixel denser than this holds so much bone that nothing else is seen in it
+PLANES_ABOVE_MM: Final = (9.0,)  # a slice thicker than this is the mean of one plane more
+SKIN: Final = HEAD_FIELDS.index("skin")
+CAVITY_RISE: Final = HEAD_FIELDS.index("cavity_rise")
 MIDLINE: Final = BRAIN_FIELDS.index("depth")
 
 
@@ -56,135 +63,213 @@ def make_scene(rng: np.random.Generator, patient: Patient, lesions: tuple[Placed
 
 
 def render_plane(scene: Scene, geometry: Geometry, slice_index: int) -> tuple[F32, F32]:
-    """One ideal slice: the mean of planes through its thickness.
+    """One ideal slice: the mean of planes through its thickness, each with edges as soft as it is thick.
 
     Returns:
         HU (rows, columns), float32, and (lesions, rows, columns), float32, share of each pixel filled.
     """
-    thickness = float(geometry.thickness_mm[slice_index])
-    count = int(np.clip(np.ceil(thickness / 2.2), 1, 4))
-    total = np.zeros(geometry.shape, np.float32)
+    hu = np.full(geometry.shape, tissue.AIR_HU, np.float32)
     shares = np.zeros((len(scene.lesions), *geometry.shape), np.float32)
-    for offset in (np.arange(count) - (count - 1) / 2) * thickness / count:
-        plane = _plane(scene, geometry, slice_index, float(offset))
-        if plane is None:
-            continue
-        hu, parts = _paint(scene, plane, Edge(geometry.pixel_mm, thickness / count))
-        total[plane.box] += hu.reshape(plane.shape) - np.float32(tissue.AIR_HU)
-        if parts.size:
-            shares[(slice(None), *plane.box)] += parts.reshape(-1, *plane.shape)
-    return total / np.float32(count) + np.float32(tissue.AIR_HU), shares / np.float32(count)
-
-
-@dataclass(frozen=True, slots=True)
-class Plane:
-    """A rectangle of a plane through the head, with the coarse nodes that smooth fields are sampled at.
-
-    Args:
-        box: Rows and columns of the rectangle.
-        fine: Head coordinates of its pixels, (3, n), float32, mm.
-        nodes: Head coordinates of the nodes, (3, m), float32, mm.
-        node_shape: Rows and columns of nodes.
-        step: Pixels from node to node.
-    """
-
-    box: tuple[slice, slice]
-    fine: F32
-    nodes: F32
-    node_shape: tuple[int, int]
-    step: int
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Rows and columns of the rectangle."""
-        return self.box[0].stop - self.box[0].start, self.box[1].stop - self.box[1].start
-
-    def refine(self, values: F32) -> F32:
-        """Fields at nodes (fields, m) to pixels (fields, n)."""
-        at = values.reshape(-1, *self.node_shape)
-        count, rows, columns = len(at), self.node_shape[0] - 1, self.node_shape[1] - 1
-        tall = np.empty((count, rows, self.step, columns + 1), np.float32)
-        wide = np.empty((count, rows * self.step, columns, self.step), np.float32)
-        rise = np.diff(at, axis=1)
-        for k in range(self.step):
-            tall[:, :, k] = at[:, :-1] + rise * np.float32(k / self.step)
-        long = tall.reshape(count, rows * self.step, columns + 1)
-        rise = np.diff(long, axis=2)
-        for k in range(self.step):
-            wide[..., k] = long[..., :-1] + rise * np.float32(k / self.step)
-        return wide.reshape(count, -1)
-
-
-def _plane(scene: Scene, geometry: Geometry, slice_index: int, offset_mm: float) -> Plane | None:
-    """The part of a plane that holds the head; None when there is none."""
-    origin = geometry.positions_mm[slice_index] + geometry.normal() * offset_mm - scene.pose.shift_mm
-    turn = scene.pose.turn
-    start = turn @ origin
-    right = turn @ np.array(geometry.row_direction) * geometry.pixel_mm
-    down = turn @ np.array(geometry.column_direction) * geometry.pixel_mm
-    stride = BLOCK_PX
-    rows, columns = (np.arange(0, n, stride, dtype=np.float32) for n in geometry.shape)
-    near = (scene.patient.head.sample(*_points(start, down, right, rows, columns))[0] > -20).reshape(len(rows), -1)
-    if not near.any():
-        return None
-    box = (_extent(near.any(axis=1), stride, geometry.shape[0]), _extent(near.any(axis=0), stride, geometry.shape[1]))
-    step = int(np.clip(2 ** round(math.log2(NODE_MM / geometry.pixel_mm)), 1, BLOCK_PX))
-    fine = [np.arange(part.start, part.stop, dtype=np.float32) for part in box]
-    nodes = [np.arange(part.start, part.stop + step, step, dtype=np.float32) for part in box]
-    shape = (len(nodes[0]), len(nodes[1]))
-    return Plane(box, _points(start, down, right, *fine), _points(start, down, right, *nodes), shape, step)
-
-
-def _points(start: Vector, down: Vector, right: Vector, rows: F32, columns: F32) -> F32:
-    across = start[:, None, None] + down[:, None, None] * rows[:, None] + right[:, None, None] * columns
-    return np.ascontiguousarray(across.reshape(3, -1), dtype=np.float32)
-
-
-def _extent(hit: NDArray[np.bool_], stride: int, length: int) -> slice:
-    where = np.flatnonzero(hit)
-    return slice(int(max(where[0] * stride - stride, 0)), int(min(where[-1] * stride + 2 * stride, length)))
-
-
-def _paint(scene: Scene, plane: Plane, edge: Edge) -> tuple[F32, F32]:
-    coarse = scene.patient.head.sample(*plane.nodes)
-    head = HeadFields(*plane.fine, *plane.refine(coarse))
-    for lesion in scene.lesions:
-        lesion.change_head(head)
-    hu = tissue.head_hu(head, scene.look, edge)
-    shares = np.zeros((len(scene.lesions), hu.size), np.float32)
-    for row, lesion in zip(shares, scene.lesions, strict=True):
-        part = lesion.paint_head(head, hu, edge)
-        if part is not None:
-            row[:] = part
-    inside = np.flatnonzero(head.cavity > -2)
-    if inside.size:
-        view = _brain(scene, plane, coarse[CAVITY], head.cavity[inside], inside, edge)
-        _fill_cavity(scene, view, hu, shares, inside, head.cavity[inside])
+    slab = _slab(scene, geometry, slice_index)
+    if slab is None:
+        return hu, shares
+    head, brain = _at_nodes(scene, slab)
+    total, parts = _paint(scene, slab, 0, head, brain)
+    for plane in range(1, slab.count):
+        more, filled = _paint(scene, slab, plane, head, brain)
+        total += more
+        parts += filled
+    hu[slab.box] = slab.crop(total) / np.float32(slab.count)
+    shares[(slice(None), *slab.box)] = slab.crop(parts) / np.float32(slab.count)
+    shares[np.array([not lesion.in_bone for lesion in scene.lesions], np.bool_)] *= hu < _HIDDEN_HU
     return hu, shares
 
 
-def _brain(scene: Scene, plane: Plane, coarse: F32, cavity: F32, inside: Index, edge: Edge) -> BrainView:
-    """The healthy brain, displaced and pressed by the findings."""
-    near = np.flatnonzero(coarse > -8)
-    here = _pushed(scene, plane.nodes[:, near], coarse[near])
-    at_nodes = np.zeros((3 + len(BRAIN_FIELDS), coarse.size), np.float32)
-    at_nodes[:, near] = np.vstack([here, scene.patient.brain.sample(*here)])
-    values = plane.refine(at_nodes)[:, inside]
-    x, y, z = plane.fine[:, inside]
-    fields = BrainFields(values[3 + MIDLINE], values[1], values[2], cavity, *values[3:])
+@dataclass(frozen=True, slots=True)
+class Slab:
+    """A rectangle of a slice, as parallel planes through its thickness, with coarse nodes for the smooth fields.
+
+    Args:
+        box: Rows and columns of the rectangle in the slice.
+        corners: Head coordinates of each plane's first pixel, (planes, 3), mm.
+        down: Step from row to row, (3,), mm.
+        right: Step from column to column, (3,), mm.
+        node_shape: Rows and columns of nodes; the last ones may lie beyond the rectangle.
+        step: Pixels from node to node.
+        edge: Softness of edges on each plane.
+    """
+
+    box: tuple[slice, slice]
+    corners: Vector
+    down: Vector
+    right: Vector
+    node_shape: tuple[int, int]
+    step: int
+    edge: Edge
+
+    @property
+    def count(self) -> int:
+        """Planes."""
+        return len(self.corners)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of pixels between the nodes."""
+        return (self.node_shape[0] - 1) * self.step, (self.node_shape[1] - 1) * self.step
+
+    def crop(self, values: F32) -> F32:
+        """Pixels between the nodes (..., n) to those of the rectangle (..., rows, columns)."""
+        rows, columns = self.box[0].stop - self.box[0].start, self.box[1].stop - self.box[1].start
+        cut: F32 = values.reshape(*values.shape[:-1], *self.shape)[..., :rows, :columns]
+        return cut
+
+    def nodes(self) -> F32:
+        """Head coordinates of the nodes of all planes, (3, planes * m), float32, mm."""
+        rows, columns = (np.arange(n, dtype=np.float32) * self.step for n in self.node_shape)
+        planes = [_points(corner, self.down, self.right, rows, columns) for corner in self.corners]
+        return np.concatenate(planes, axis=1)
+
+    def pixels(self, plane: int, index: Index) -> F32:
+        """Head coordinates of some of one plane's pixels, (3, n), float32, mm."""
+        row, column = (part.astype(np.float32) for part in np.divmod(index, self.shape[1]))
+        steps = [a.astype(np.float32)[:, None] for a in (self.corners[plane], self.down, self.right)]
+        return f32(steps[0] + steps[1] * row + steps[2] * column)
+
+    def refine(self, values: F32, index: Index | None = None) -> F32:
+        """Fields at one plane's nodes (fields, m) to all or some of its pixels, (fields, n)."""
+        rows, columns = self.node_shape
+        part = np.float32(1 / self.step)
+        at = values.reshape(-1, rows, columns)
+        tall = np.empty((len(at), rows - 1, self.step, columns), np.float32)
+        _steps(tall.swapaxes(1, 2), at[:, :-1], np.diff(at, axis=1) * part)
+        wide = np.empty((self.shape[0], columns - 1, self.step), np.float32)  # of one field: small enough for the cache
+        out = np.empty((len(at), wide.size if index is None else index.size), np.float32)
+        for field, row in zip(tall.reshape(len(at), -1, columns), out, strict=True):
+            _steps(wide.swapaxes(1, 2), field[:, :-1], np.diff(field, axis=1) * part)
+            row[:] = wide.ravel() if index is None else wide.ravel().take(index)
+        return out
+
+
+def _steps(out: F32, start: F32, rise: F32) -> None:
+    """Start, start + rise, start + 2 rise, ... along axis 1 of ``out``, in place."""
+    out[:, 0] = start
+    for k in range(1, out.shape[1]):
+        np.add(out[:, k - 1], rise, out=out[:, k])
+
+
+def _slab(scene: Scene, geometry: Geometry, slice_index: int) -> Slab | None:
+    """The part of a slice that holds the head; None when there is none."""
+    thickness = float(geometry.thickness_mm[slice_index])
+    count = int(np.searchsorted(PLANES_ABOVE_MM, thickness) + 1)
+    turn = scene.pose.turn
+    start = turn @ (geometry.positions_mm[slice_index] - scene.pose.shift_mm)
+    right = turn @ np.array(geometry.row_direction) * geometry.pixel_mm
+    down = turn @ np.array(geometry.column_direction) * geometry.pixel_mm
+    stride = max(int(RASTER_MM / geometry.pixel_mm), 1)
+    rows, columns = (np.arange(0, n + stride - 1, stride, dtype=np.float32) for n in geometry.shape)
+    skin = scene.patient.head.sample(*_points(start, down, right, rows, columns))[SKIN]
+    near = (skin > -_OUTSIDE_MM).reshape(len(rows), -1)
+    if not near.any():
+        return None
+    box = (_extent(near.any(axis=1), stride, geometry.shape[0]), _extent(near.any(axis=0), stride, geometry.shape[1]))
+    step = int(np.clip(round(NODE_MM / geometry.pixel_mm), 1, 8))
+    offsets = (np.arange(count) - (count - 1) / 2) * thickness / count
+    corner = start + down * box[0].start + right * box[1].start
+    corners = corner + offsets[:, None] * (turn @ geometry.normal())
+    shape = (-(-(box[0].stop - box[0].start) // step) + 1, -(-(box[1].stop - box[1].start) // step) + 1)
+    return Slab(box, corners, down, right, shape, step, Edge(geometry.pixel_mm, thickness / count))
+
+
+def _points(start: Vector, down: Vector, right: Vector, rows: F32, columns: F32) -> F32:
+    along = start[:, None].astype(np.float32) + down[:, None].astype(np.float32) * rows
+    across = along[:, :, None] + (right[:, None].astype(np.float32) * columns)[:, None]
+    points: F32 = across.reshape(3, -1)
+    return points
+
+
+def _extent(hit: NDArray[np.bool_], stride: int, length: int) -> slice:
+    where = np.flatnonzero(hit) * stride
+    return slice(int(max(where[0] - stride // 2, 0)), int(min(where[-1] + stride // 2 + 1, length)))
+
+
+def _at_nodes(scene: Scene, slab: Slab) -> tuple[F32, F32]:
+    """Fields at the nodes, displaced and pressed by the findings.
+
+    Returns:
+        Of the head, ``HEAD_FIELDS``, (fields, planes, m), float32; of the brain the points tissue came from,
+        ``BRAIN_FIELDS`` and the cavity's rise, the same.
+    """
+    points = slab.nodes()
+    located = scene.patient.head.shape.locate(*points)
+    head = scene.patient.head.located(located)
+    near = np.flatnonzero(head[CAVITY] > -8)
+    brain = np.zeros((4 + len(BRAIN_FIELDS), points.shape[1]), np.float32)
+    if near.size:
+        here = _pushed(scene, points[:, near], head[CAVITY, near])
+        where = located.at(near) if here is None else scene.patient.brain.shape.locate(*here)
+        brain[:3, near] = points[:, near] if here is None else here
+        brain[3:-1, near] = scene.patient.brain.located(where)
+        brain[-1] = head[CAVITY_RISE]
+    planes = (slab.count, -1)
+    return head.reshape(len(head), *planes), brain.reshape(len(brain), *planes)
+
+
+def _pushed(scene: Scene, points: F32, cavity: F32) -> F32 | None:
+    """Where the tissue now at these points, (3, n), came from, (3, n), float32, mm; None when nothing moved.
+
+    ``cavity`` is the field there.
+    """
+    moves = [move for lesion in scene.lesions if (move := lesion.push(*points)) is not None]
+    if not moves:
+        return None
+    held = np.clip(cavity / 18, 0, 1)  # at the skull nothing moves
+    return f32(points + held * np.sum(moves, axis=0, dtype=np.float32))
+
+
+def _paint(scene: Scene, slab: Slab, plane: int, head: F32, brain: F32) -> tuple[F32, F32]:
+    """HU of one plane's pixels (n,), and the share of each that each lesion fills (lesions, n)."""
+    skin, cavity = slab.refine(head[[SKIN, CAVITY], plane])
+    hu = np.full(len(skin), tissue.AIR_HU, np.float32)
+    shares = np.zeros((len(scene.lesions), len(skin)), np.float32)
+    outer = np.flatnonzero((skin > -_OUTSIDE_MM) & (cavity < _INSIDE_MM))
+    fields = HeadFields(*slab.pixels(plane, outer), *slab.refine(head[:, plane], outer))
     for lesion in scene.lesions:
-        lesion.change_brain(fields, x, y, z)
+        lesion.change_head(fields)
+    part = head_hu(fields, scene.look, slab.edge)
+    for row, lesion in zip(shares, scene.lesions, strict=True):
+        filled = lesion.paint_head(fields, part, slab.edge)
+        if filled is not None:
+            row[outer] = filled
+    hu[outer] = part
+    cavity[outer] = fields.cavity
+    inside = np.flatnonzero(cavity > -2)
+    if inside.size:
+        view, within = _brain(scene, slab, plane, brain[:, plane], cavity[inside], inside)
+        _fill_cavity(scene, view, hu, shares, inside, within)
+    return hu, shares
+
+
+def _brain(scene: Scene, slab: Slab, plane: int, at_nodes: F32, cavity: F32, inside: Index) -> tuple[BrainView, F32]:
+    """The brain on one plane before the findings are painted, and the share of each pixel inside the skull.
+
+    The share is taken before extra-axial blood moves the brain's surface, which is then no longer the bone's.
+    """
+    values = slab.refine(at_nodes, inside)
+    points = slab.pixels(plane, inside)
+    fields = BrainFields(values[3 + MIDLINE], values[1], values[2], cavity.copy(), *values[3:])
+    edge = slab.edge
+    within = tissue.inside_share(fields, edge)
+    for lesion in scene.lesions:
+        lesion.change_brain(fields, *points)
     now = tissue.spaces(fields, scene.look, edge)
     normal = now if scene.look == scene.patient.look else tissue.spaces(fields, scene.patient.look, edge)
     hu = tissue.brain_hu(fields, now, scene.look, edge)
     for speck in scene.patient.specks:
         speck.paint(hu, fields, edge.pixel_mm)
-    return BrainView(hu, x, y, z, fields, now, normal, edge)
+    return BrainView(hu, points[0], points[1], points[2], fields, now, normal, edge), within
 
 
-def _fill_cavity(scene: Scene, view: BrainView, hu: F32, shares: F32, inside: Index, cavity: F32) -> None:
-    level = 0.7 * np.clip((view.z - 48) / 60, 0, 1) * view.edge.plane_mm
-    within = cover(cavity, view.edge.pixel_mm + level)
+def _fill_cavity(scene: Scene, view: BrainView, hu: F32, shares: F32, inside: Index, within: F32) -> None:
     for row, lesion in zip(shares, scene.lesions, strict=True):
         filled = lesion.paint_brain(view)
         if filled is not None:
@@ -192,12 +277,3 @@ def _fill_cavity(scene: Scene, view: BrainView, hu: F32, shares: F32, inside: In
     part = hu[inside]
     tissue.mix(part, within, view.hu)
     hu[inside] = part
-
-
-def _pushed(scene: Scene, points: F32, cavity: F32) -> F32:
-    """Where the tissue now at these points, (3, n), came from, (3, n), float32, mm; ``cavity`` is the field there."""
-    moves = [move for lesion in scene.lesions if (move := lesion.push(*points)) is not None]
-    if not moves:
-        return points
-    held = np.clip(cavity / 18, 0, 1)  # at the skull nothing moves
-    return f32(points + held * np.sum(moves, axis=0, dtype=np.float32))

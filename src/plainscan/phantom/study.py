@@ -15,10 +15,13 @@ from numpy.typing import NDArray
 
 from plainscan.findings import FINDING_KEYS, index
 from plainscan.phantom import scanner as scan
+from plainscan.phantom.acquisition import draw_scanner, plan, turn_scene
 from plainscan.phantom.anatomy import Patient, make_patient
 from plainscan.phantom.atlas import Point
 from plainscan.phantom.draw import draw_acute
-from plainscan.phantom.lesion import Placed
+from plainscan.phantom.furnish import draw_objects
+from plainscan.phantom.lesion import CENTER_MM, Placed
+from plainscan.phantom.objects import NOTHING, Objects, add_objects, background
 from plainscan.phantom.scene import Scene, make_scene, render_plane
 from plainscan.phantom.truth import Lesion, StudyTruth, Variant
 
@@ -27,7 +30,6 @@ MINIMUM_AREA_MM2: Final = 12.0
 5 mm slices is expected to see (a lacune is 3-15 mm by definition: Wardlaw et al., Lancet Neurol 2013;12:822)."""
 MINIMUM_DIFFUSE_AREA_MM2: Final = 60.0
 """The same for atrophy, hydrocephalus and midline shift, whose masks are spread over the slice."""
-VERTEX_MM: Final = 122.0  # of the average head, above the ear canal
 DIFFUSE: Final = ("atrophy", "hydrocephalus", "midline_shift")
 
 
@@ -41,6 +43,8 @@ class StudyOptions:
         acute: Whether the patient comes with something new.
         history: Findings of earlier days that are still there.
         number: 0-based number of the study among the patient's.
+        wide: Vary everything farther than a hospital does (domain randomization, as a training wants it; the idea is
+            SynthSeg's: Billot et al., Med Image Anal 2023;86:102789, recalled, not looked up).
     """
 
     size: int = 256
@@ -48,6 +52,7 @@ class StudyOptions:
     acute: bool = True
     history: tuple[Placed, ...] = ()
     number: int = 0
+    wide: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,7 @@ class Study:
         truth: What is there.
         scene: For further series of the same head.
         acquisition: How it was scanned.
+        objects: What lay beside the patient.
     """
 
     hu: NDArray[np.int16]
@@ -71,29 +77,32 @@ class Study:
     truth: StudyTruth
     scene: Scene
     acquisition: scan.Scanner
+    objects: Objects = NOTHING
 
 
 def make_study(rng: np.random.Generator, options: StudyOptions | None = None, patient: Patient | None = None) -> Study:
     """Draw and scan one study; without ``patient`` a person is drawn first."""
     options = options or StudyOptions()
-    patient = patient or make_patient(rng)
-    new = tuple(draw_acute(rng, patient)) if options.acute else ()
+    patient = patient or make_patient(rng, wide=options.wide)
+    new = tuple(draw_acute(rng, patient, wide=options.wide)) if options.acute else ()
     scene = make_scene(rng, patient, options.history + new, options.number)
-    geometry = _plan(rng, scene, options)
-    acquisition = scan.Scanner(
-        scan.SOFT,
-        dose=float(rng.uniform(0.75, 1.35)),
-        hardening=float(rng.choice([0.0, 0.5, 1.0])),
-        headrest_mm=float(rng.uniform(100, 112)),
-    )
-    hu, found, means = scan_series(rng, scene, geometry, acquisition)
+    if options.wide:
+        scene = turn_scene(rng, scene)
+    geometry = plan(rng, scene, options.size, options.slices, options.wide)
+    acquisition = draw_scanner(rng, float(geometry.thickness_mm[0]), options.wide)
+    objects = draw_objects(rng, scene, options.wide)
+    hu, found, means = scan_series(rng, scene, geometry, acquisition, objects)
     masks = _masks(found, scene)
     labels = _labels(masks, geometry.pixel_mm**2)
-    return Study(hu, masks, labels, geometry, _truth(scene, labels, geometry, means), scene, acquisition)
+    return Study(hu, masks, labels, geometry, _truth(scene, labels, geometry, means), scene, acquisition, objects)
 
 
 def scan_series(
-    rng: np.random.Generator, scene: Scene, geometry: scan.Geometry, acquisition: scan.Scanner
+    rng: np.random.Generator,
+    scene: Scene,
+    geometry: scan.Geometry,
+    acquisition: scan.Scanner,
+    objects: Objects = NOTHING,
 ) -> tuple[NDArray[np.int16], NDArray[np.bool_], list[float]]:
     """Scan a scene.
 
@@ -101,8 +110,8 @@ def scan_series(
         HU (slices, rows, columns), int16; the mask of each finding (findings, slices, rows, columns), bool; and the
         median of the noise-free HU under each mask (the mean would follow bone at its edge).
     """
-    amplitude = scan.spectrum(geometry.shape, geometry.pixel_mm, acquisition.kernel)
-    rest = scan.headrest(geometry, acquisition)
+    detector = scan.make_detector(rng, geometry, acquisition, _middle(scene))
+    still = background(objects, geometry)
     hu = np.empty((len(geometry), *geometry.shape), np.int16)
     masks = np.zeros((len(scene.lesions), *hu.shape), np.bool_)
     under: list[list[NDArray[np.float32]]] = [[] for _ in scene.lesions]
@@ -112,48 +121,20 @@ def scan_series(
         np.greater_equal(shares, least, out=masks[:, i])
         for seen_hu, mask in zip(under, masks[:, i], strict=True):
             seen_hu.append(ideal[mask])
-        scan.merge_headrest(ideal, rest)
-        thick = np.float32(np.sqrt(5.0 / geometry.thickness_mm[i]))
-        hu[i] = np.rint(np.clip(scan.detect(ideal, rng, geometry, acquisition, amplitude * thick), -1024, 3071))
+        metal = add_objects(ideal, objects, still, geometry, i, rng)
+        hu[i] = np.rint(scan.detect(detector, ideal, rng, float(geometry.thickness_mm[i]), metal))
+    if acquisition.output.circle_hu is not None:
+        masks[:, :, detector.outside] = False  # what is not on the slice is not shown
     return hu, masks, [_median(np.concatenate(parts)) for parts in under]
+
+
+def _middle(scene: Scene) -> NDArray[np.float64]:
+    """The middle of the head in patient coordinates."""
+    return np.asarray(scene.pose.turn.T @ CENTER_MM + scene.pose.shift_mm)
 
 
 def _median(values: NDArray[np.float32]) -> float:
     return round(float(np.median(values)), 1) if values.size else 0.0
-
-
-def _plan(rng: np.random.Generator, scene: Scene, options: StudyOptions) -> scan.Geometry:
-    """Choose the planes: tilt, field of view, range along the table, spacing."""
-    count = int(rng.integers(options.slices[0], options.slices[1] + 1))
-    tilt = scene.tilt_deg
-    lean = np.deg2rad(tilt)
-    bottom = float(rng.uniform(-48, -22))
-    top = VERTEX_MM + float(rng.uniform(-8, 3))
-    spacing = _spacing(rng, count, top - bottom)
-    field = float(rng.uniform(225, 250))
-    pixel = field / options.size
-    down = np.array([0.0, np.cos(lean), -np.sin(lean)])
-    middle = np.stack([np.zeros(count), np.zeros(count), bottom + np.cumsum(spacing) - spacing[0] / 2], axis=1)
-    corner = middle - (options.size - 1) / 2 * pixel * (np.array([1.0, 0.0, 0.0]) + down)
-    corner += scene.pose.shift_mm + np.array([*rng.uniform(-4, 4, 2), 0.0])
-    return scan.Geometry(
-        (options.size, options.size),
-        pixel,
-        (1.0, 0.0, 0.0),
-        (0.0, float(down[1]), float(down[2])),
-        np.round(corner, 4),
-        np.round(spacing, 2),
-        tilt,
-    )
-
-
-def _spacing(rng: np.random.Generator, count: int, length: float) -> NDArray[np.float64]:
-    """Distance of each slice from the one below, mm: even, or thin at the base and thick above."""
-    if count >= 12 and rng.random() < 0.25:
-        base = round(count * 0.45)
-        thin = length / (base + 1.6 * (count - base))
-        return np.asarray(np.where(np.arange(count) < base, round(thin, 1), round(1.6 * thin, 1)), np.float64)
-    return np.full(count, round(length / count, 1), np.float64)
 
 
 def _masks(found: NDArray[np.bool_], scene: Scene) -> NDArray[np.uint16]:

@@ -39,11 +39,23 @@ Site: TypeAlias = Literal[
     "midline",
     "vertex",
     "skull_base",
+    "posterior_fossa",
+    "corpus_callosum",
+    "interhemispheric_fissure",
 ]
 """Where a lesion lies. A skull fracture and a scalp hematoma name the lobe they lie over; `brain` is all of it
 (atrophy), `ventricles` all ventricles (hydrocephalus), `midline` the displaced midline (midline shift)."""
 VariantKind: TypeAlias = Literal[
-    "pineal_calcification", "choroid_plexus_calcification", "falx_calcification", "asymmetric_sinus"
+    "pineal_calcification",
+    "choroid_plexus_calcification",
+    "falx_calcification",
+    "asymmetric_sinus",
+    "basal_ganglia_calcification",
+    "dural_calcification",
+    "vascular_calcification",
+    "dense_vessel",
+    "arachnoid_granulation",
+    "prominent_csf_space",
 ]
 
 
