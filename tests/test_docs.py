@@ -85,7 +85,7 @@ def test_every_command_that_is_named_exists(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=identify)
 def test_every_option_that_is_named_exists(page: Path) -> None:
     known = {f"--{n.replace('_', '-')}" for section, _ in STAGES.values() for n in section.model_fields}
-    known |= {"--out", "--help", "--version", "--no-heatmaps", "--no-augment"}
+    known |= {"--out", "--help", "--version", "--no-heatmaps"}
     for line in commands_in(page):
         for option in re.findall(r"(?<!\S)--[a-z][\w-]*", line):
             assert option in known, f"{identify(page)} names {option}"
