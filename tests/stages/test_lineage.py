@@ -6,9 +6,10 @@ import pytest
 from tests.inference.tiny_bundle import ship_tiny, tiny_bundle
 from tests.learning.toy import write_run
 
+from plainscan.bundle import read_card
 from plainscan.config import TrainSettings
 from plainscan.errors import BundleError, ConfigError, LeakError
-from plainscan.stages.lineage import PATIENTS, check_init, origin, pseudonyms, training_patients
+from plainscan.stages.lineage import PATIENTS, check_init, origin, pseudonyms, start_note, training_patients
 from plainscan.tables import PREPARED, file_hash, read
 
 
@@ -88,3 +89,22 @@ def test_shipped_weights_that_are_altered_start_no_training(tmp_path: Path, monk
     (shipped / "card.json").write_text("{}")
     with pytest.raises(BundleError, match=r"plainscan/weights/card\.json: SHA-256"):
         check_init(write_run(tmp_path / "run"), settings("plainscan"))
+
+
+@pytest.mark.parametrize(
+    ("start", "synthetic", "words"),
+    [
+        ({}, True, []),
+        ({"init": None}, True, []),
+        ({"init": {"name": "weights.pth"}}, True, ["weights.pth"]),
+        ({"init": {"name": "plainscan"}}, False, ["plainscan"]),
+        ({"init": {"name": "plainscan"}}, True, ["plainscan", "flatter"]),
+    ],
+)
+def test_a_reader_is_told_what_the_training_started_from(
+    tmp_path: Path, start: dict[str, object], synthetic: bool, words: list[str]
+) -> None:
+    card = read_card(tiny_bundle(tmp_path)).model_copy(update={"provenance": {"settings": start}})
+    said = start_note(card, synthetic)
+    assert len(said) == bool(words)
+    assert all(word in said[0] for word in words)

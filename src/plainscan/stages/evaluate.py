@@ -33,7 +33,7 @@ from plainscan.inference.predict import study_probability
 from plainscan.inference.randomize import randomized_model
 from plainscan.stages.chain import check_fresh
 from plainscan.stages.external import Judgement, knows_its_patients, make_ready
-from plainscan.stages.lineage import PATIENTS, check_trained_here
+from plainscan.stages.lineage import PATIENTS, check_trained_here, start_note
 from plainscan.stages.looks import LOOKS_FILE, count_look
 from plainscan.stages.record import Counts, recorded, say, track
 
@@ -292,7 +292,11 @@ def _description(run_: _Run, predictions: pl.DataFrame) -> dict[str, Any]:
             "iou_threshold": IOU_THRESHOLD,
             "grid_px": card.input_size,
         },
-        "warnings": summary.warnings(unit, synthetic, splits, judged) + _unknown_patients(run_),
+        "warnings": [
+            *summary.warnings(unit, synthetic, splits, judged),
+            *start_note(card, synthetic),
+            *_unknown_patients(run_),
+        ],
         "limits": summary.limits(unit, synthetic, external),
         "provenance": _provenance(run_),
     }

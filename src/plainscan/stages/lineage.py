@@ -15,7 +15,7 @@ from typing import Final
 import polars as pl
 
 from plainscan.bundle import Card, located, read_card
-from plainscan.config import BundlePath, TrainSettings
+from plainscan.config import SHIPPED, BundlePath, TrainSettings
 from plainscan.errors import ConfigError, LeakError
 from plainscan.stages.record import fingerprint, say
 from plainscan.tables import PREPARED, file_hash
@@ -129,3 +129,14 @@ def check_trained_here(card: Card, folder: Path) -> None:
             remedy="Run `plainscan train` again.",
             code="trained_on_another_split",
         )
+
+
+def start_note(card: Card, synthetic: bool) -> list[str]:
+    """What a reader must know of the weights that the training began with."""
+    init = card.provenance.get("settings", {}).get("init")
+    if not init:
+        return []
+    said = f"This training started from the weights “{init['name']}”, not from random ones."
+    if synthetic and init["name"] == SHIPPED:
+        said += " They have seen many more synthetic studies of the same generator, so these figures flatter."
+    return [said]
