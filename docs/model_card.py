@@ -21,7 +21,7 @@ POOLINGS = {
     "log_mean_exp": "the logarithm of its map's mean odds plus a bias: one place is enough",
 }
 STUDY_RULES = {"mean_of_top_3": "the mean of its three highest slices"}
-HOW = {"any_finding": "any finding"} | {finding.key: finding.english for finding in FINDINGS}
+NAMES = {finding.key: finding.english for finding in FINDINGS}
 NOT_FOR = (
     "diagnosis, triage, a worklist's order, or any other decision about a patient",
     "contrast-enhanced scans, CT angiography, cone-beam CT, other parts of the body",
@@ -127,7 +127,7 @@ def _figures(card: Card) -> str:
 def _row(item: Measured) -> list[object]:
     interval = "" if item.low is None or item.high is None else f" ({item.low:.3f} to {item.high:.3f})"
     value = "not estimable" if item.value is None else f"{item.value:.3f}{interval}"
-    name = HOW.get(item.finding, item.finding.replace("_", " "))
+    name = NAMES.get(item.finding, item.finding.replace("_", " "))
     return [
         *(item.data, item.figure.replace("_", " "), item.level, name, value),
         *(item.n, item.n_positive, item.clusters, item.note),
@@ -138,7 +138,7 @@ def _points(card: Card) -> str:
     rows = [
         [
             p.level,
-            HOW.get(p.finding, p.finding),
+            NAMES.get(p.finding, p.finding),
             f"{p.threshold:.4f}",
             f"{p.sensitivity:.3f}",
             f"{p.specificity:.3f}",
@@ -160,7 +160,8 @@ def _points(card: Card) -> str:
 def _calibration(card: Card) -> str:
     heads = ["finding", "slope", "intercept", "fitted on"]
     rows = [
-        [HOW.get(c.finding, c.finding), f"{c.slope:.3f}", f"{c.intercept:+.3f}", c.fitted_on] for c in card.calibration
+        [NAMES.get(c.finding, c.finding), f"{c.slope:.3f}", f"{c.intercept:+.3f}", c.fitted_on]
+        for c in card.calibration
     ]
     text = "Probability = sigmoid(slope x logit + intercept), after Platt 1999. `none`: that finding was not fitted."
     return f"## Calibration\n\n{text}\n\n{_table(heads, rows)}"

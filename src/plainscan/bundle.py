@@ -3,7 +3,7 @@
 The card carries everything that scores depend on: windows, input size, finding order, calibration and
 operating points, and where they come from. `model.onnx` has one input, `image` (slices, channels, size,
 size) float32 in [0, 1] as `ct.prepare.network_input` makes it, and two outputs: `logits` (slices,
-findings) and `maps` (slices, findings, grid, grid), whose mean plus bias is the logit.
+findings) and `maps` (slices, findings, grid, grid), whose pool (the card's `pooling`) plus a bias is the logit.
 
 The card's file also holds `card_sha256`, the hash of its other fields: a threshold that was edited, or damaged
 on a disk, does not load.

@@ -67,6 +67,13 @@ def test_a_curve_is_a_table_and_a_figure(measured: Path) -> None:
     assert not (out / "training").exists()
 
 
+def test_zero_patients_are_the_start_alone(measured: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = (_results(measured) / "table.md").read_text()
+    assert _measure(measured / "run", measured / "start", "--patients", "0", "1") == 0
+    assert "6 results, 0 of them to make" in capsys.readouterr().out
+    assert (_results(measured) / "table.md").read_text() == before
+
+
 @pytest.mark.slow
 def test_a_training_that_is_there_is_not_made_again(measured: Path, capsys: pytest.CaptureFixture[str]) -> None:
     gone = _results(measured) / "repeat0-fold1-patients01-start.npy"

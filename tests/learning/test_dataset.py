@@ -68,6 +68,14 @@ def test_masks_of_another_kind_are_refused(tmp_path: Path) -> None:
         open_split(tmp_path, prepared, "train")
 
 
+def test_masks_of_some_shards_alone_are_refused(tmp_path: Path) -> None:
+    prepared = write_run(tmp_path)
+    write_masks(tmp_path)
+    (tmp_path / "prepared" / mask_name("shard-0001.npy")).unlink()
+    with pytest.raises(TableError, match=r"masks-0001\.npy: no such file"):
+        open_split(tmp_path, prepared, "train")
+
+
 def rows_of(parts: Iterator[Batch]) -> list[list[int]]:
     return [part.rows.tolist() for part in parts]
 

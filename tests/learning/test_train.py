@@ -96,6 +96,24 @@ def test_without_a_recent_checkpoint_it_repeats_to_the_same_bits(tmp_path: Path,
     assert_same(uninterrupted, finish(make_task(tmp_path)))
 
 
+def test_killed_while_it_scores_it_repeats_no_step_and_writes_each_score_once(
+    tmp_path: Path, uninterrupted: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(path: Path, tensors: State, progress: checkpoint.Progress) -> None:
+        if path.name == BEST_FILE:
+            raise RuntimeError("killed")
+        save(path, tensors, progress)
+
+    save = checkpoint.save
+    with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="killed"):
+        patch.setattr(checkpoint, "save", killed)
+        list(Trainer(make_task(tmp_path, seconds=1e9), CPU).steps())
+    assert Trainer(make_task(tmp_path), CPU).progress.step == 3
+    assert_same(uninterrupted, finish(make_task(tmp_path)))
+    lines = [json.loads(line) for line in (tmp_path / "train" / METRICS_FILE).read_text().splitlines()]
+    assert [line["epoch"] for line in lines if "tune_auc" in line] == [1, 2]
+
+
 def test_a_finished_training_is_not_repeated(tmp_path: Path) -> None:
     finish(make_task(tmp_path))
     assert list(Trainer(make_task(tmp_path), CPU).steps()) == []
@@ -160,7 +178,7 @@ def test_norms_and_biases_are_never_decayed(tmp_path: Path) -> None:
     assert len(decayed["params"]) + len(kept["params"]) == len(list(trainer.model.parameters()))
 
 
-def write_disc_masks(folder: Path, size: int, shard: int = 10) -> None:
+def write_disc_masks(folder: Path) -> None:
     """Where the toy's discs are, on a quarter of its grid, as finding 0 and 2."""
     for path in (folder / "prepared").glob("shard-*.npy"):
         hu = torch.from_numpy(np.load(path).astype(np.float32))
@@ -172,7 +190,7 @@ def write_disc_masks(folder: Path, size: int, shard: int = 10) -> None:
 def test_a_fine_network_learns_from_masks_where_the_finding_is(tmp_path: Path) -> None:
     size = 64
     write_run(tmp_path, size=size)
-    write_disc_masks(tmp_path, size)
+    write_disc_masks(tmp_path)
     settings = SETTINGS.model_copy(
         update={"network": "resnet18-fine", "epochs": 16, "start_size": 32, "learning_rate": 2e-3}
     )

@@ -159,6 +159,25 @@ def test_what_another_bias_changes_is_measured(run: Path) -> None:
     assert found["decisions_changed"] == moved.mean()
 
 
+def test_a_label_that_is_not_known_takes_no_part_in_the_auc(run: Path) -> None:
+    rows = pl.read_parquet(run / "prepared.parquet").filter(pl.col("split") == "tune")
+    hidden = pl.when(pl.int_range(pl.len()) == 0).then(None).otherwise(pl.col("any_finding")).alias("any_finding")
+    before = load(run / "model")
+    model = tiny_model(size=64, bias=BIAS + 1)
+    after = Model(model, tiny_card(model, size=64))
+    found = stage.measured(before, after, RunSlices(run), rows.with_columns(hidden))
+    assert found["auc_change"] == 0
+    assert found["slices"] == rows.height
+
+
+@pytest.mark.parametrize("name", ["auc_change", "decisions_changed"])
+def test_what_could_not_be_measured_is_refused(name: str) -> None:
+    fine = {"auc_change": 0.0, "decisions_changed": 0.0}
+    stage._refuse_visible(fine, "ours")
+    with pytest.raises(BundleError, match="rounding changed"):
+        stage._refuse_visible(fine | {name: float("nan")}, "ours")
+
+
 @pytest.mark.parametrize("limit", ["AUC_CHANGE", "DECISIONS_CHANGED"])
 def test_a_rounding_that_shows_is_refused(run: Path, limit: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stage, limit, -1.0)

@@ -166,6 +166,13 @@ def test_a_study_is_ill_when_a_slice_in_another_split_is() -> None:
     assert (point.level, point.threshold, point.n) == ("study", 0.5, 2)
 
 
+def test_a_first_side_larger_than_the_slices_is_refused(tmp_path: Path) -> None:
+    write_run(tmp_path)
+    with pytest.raises(ConfigError, match=r"train\.start_size: 64 pixels, but slices are prepared at 32"):
+        train.run(tmp_path, SETTINGS.model_copy(update={"start_size": 64, "epochs": 1}))
+    assert not (tmp_path / "model").exists()
+
+
 @pytest.mark.parametrize("split", ["train", "tune"])
 def test_a_split_of_one_class_is_refused(tmp_path: Path, split: str) -> None:
     frame = write_run(tmp_path)

@@ -69,9 +69,13 @@ def test_masks_of_held_out_slices_lie_where_the_small_ones_do(made: Path) -> Non
 
 
 def test_the_training_split_opens_with_its_masks(made: Path) -> None:
-    batch = open_split(made, read(made, PREPARED), "train").gather(np.arange(6))
+    frame = read(made, PREPARED)
+    batch = open_split(made, frame, "train").gather(np.arange(6))
+    at = frame.filter(pl.col("split") == "train")["row"].to_numpy()
+    assert np.array_equal(batch.hu, np.load(made / "prepared" / "shard-0000.npy")[at])
     assert batch.masks is not None
-    assert batch.hu.min() >= -1024
+    assert np.array_equal(batch.masks, np.load(made / "prepared" / mask_name("shard-0000.npy"))[at])
+    assert batch.masks.any()
 
 
 def test_the_number_of_processes_changes_no_byte_and_a_killed_run_goes_on(
@@ -94,6 +98,14 @@ def test_shards_of_other_settings_do_not_stay(tmp_path: Path) -> None:
     (tmp_path / "prepared" / "rows-0000.parquet").touch()
     world._keep_or_clear(tmp_path, SETTINGS.model_copy(update={"seed": 6}))
     assert not (tmp_path / "prepared" / "rows-0000.parquet").exists()
+
+
+def test_a_table_of_other_shards_does_not_stay_beside_those_of_a_run_that_was_killed(tmp_path: Path) -> None:
+    for table in (PREPARED, TRUTH):
+        table.path(tmp_path).touch()
+    world._keep_or_clear(tmp_path, SETTINGS)
+    assert not PREPARED.path(tmp_path).exists()
+    assert not TRUTH.path(tmp_path).exists()
 
 
 def test_a_thin_mask_stays_on_the_small_grid() -> None:

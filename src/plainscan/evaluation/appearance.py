@@ -1,6 +1,6 @@
 """What a prepared slice looks like, in numbers that need no labels: regions, tissues, noise, edges.
 
-Made to compare synthetic with real slices (``benchmarks/world.py``). Real slices may be pictures whose window cut
+Made to compare synthetic with real slices (``benchmarks/world``). Real slices may be pictures whose window cut
 everything outside -20 to 100 HU, so every measure works on values clipped to that; a measure that cannot be taken
 on a slice (no closed skull, no brain) is NaN.
 

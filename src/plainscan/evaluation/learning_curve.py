@@ -87,7 +87,7 @@ def plan(frame: pl.DataFrame, counts: Sequence[int], folds: int, repeats: int, s
 
     Args:
         frame: Prepared slices with a label `any_hemorrhage`.
-        counts: Numbers of patients to train on.
+        counts: Numbers of patients to train on, from 1; the start without training is always there.
         folds: Of the patients.
         repeats: Draws of folds.
         seed: Of the draws.
@@ -104,11 +104,11 @@ def plan(frame: pl.DataFrame, counts: Sequence[int], folds: int, repeats: int, s
         for fold, tested in enumerate(deal(positive, negative, folds, rng)):
             with_, without = ([p for p in side if p not in tested] for side in (positive, negative))
             order = training_order(with_, without, rng)
-            if max(counts) > len(order) or not with_:
+            if max(counts, default=0) > len(order) or not with_:
                 raise SplitError(
                     f"{len(order)} patients are left to train on in a fold, {len(with_)} of them with a hemorrhage",
                     where="learning curve",
-                    expected=f"{max(counts)} patients or more, one of them with a hemorrhage",
+                    expected=f"{max(counts, default=1)} patients or more, one of them with a hemorrhage",
                     remedy="Label more patients, ask for fewer, or take more folds.",
                 )
             jobs.append(Job(repeat, fold, (), tuple(tested), START))

@@ -1,8 +1,9 @@
 """From a finding's map to a heat map on the slice.
 
-With global average pooling and one linear layer, Grad-CAM at the last convolution equals the class weights
-times the activations, up to a factor, then ReLU (Selvaraju 2017, section 3.1; Zhou 2016). The graph's `maps`
-are these products, so a heat map costs no backward pass.
+The graph gives its `maps` beside the logits, and a pool of a map plus a bias is the logit: a heat map costs no
+backward pass. Under the pooling "mean" the maps are the class weights times the activations, which Grad-CAM at the
+last convolution equals, up to a factor, then ReLU (Selvaraju 2017, section 3.1; Zhou 2016). Under "log_mean_exp" they
+are log odds from layers of their own, and no Grad-CAM.
 """
 
 from __future__ import annotations

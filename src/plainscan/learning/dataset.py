@@ -87,7 +87,7 @@ def open_split(folder: Path, prepared: pl.DataFrame, split: str) -> Slices:
 
     Raises:
         SplitError: The split holds no slice.
-        TableError: A shard is missing or is not what the table says.
+        TableError: A shard is missing or is not what the table says; or only some shards have masks.
     """
     frame = prepared.with_row_index("position").filter(pl.col("split") == split)
     if frame.is_empty():
@@ -97,9 +97,8 @@ def open_split(folder: Path, prepared: pl.DataFrame, split: str) -> Slices:
     shards = tuple(_open(folder / SHARD_FOLDER / name, counts[name]) for name in names)
     if len({shard.shape[1:] for shard in shards}) != 1:
         raise TableError("shards of different size", where=SHARD_FOLDER, remedy=AGAIN)
-    masks = tuple(
-        _open_masks(folder / SHARD_FOLDER / name, shard.shape) for name, shard in zip(names, shards, strict=True)
-    )
+    paths = [folder / SHARD_FOLDER / name for name in names]
+    masked = any(path.with_name(mask_name(path.name)).is_file() for path in paths)
     number = {name: i for i, name in enumerate(names)}
     return Slices(
         shards=shards,
@@ -107,7 +106,7 @@ def open_split(folder: Path, prepared: pl.DataFrame, split: str) -> Slices:
         row=frame["row"].to_numpy().astype(np.int64),
         labels=frame.select(pl.col(FINDING_KEYS).cast(pl.Float32).fill_null(float("nan"))).to_numpy(),
         rows=frame["position"].to_numpy().astype(np.int64),
-        masks=() if any(part is None for part in masks) else tuple(part for part in masks if part is not None),
+        masks=tuple(map(_open_masks, paths, shards)) if masked else (),
     )
 
 
@@ -135,11 +134,12 @@ def mask_name(shard: str) -> str:
     return shard.replace("shard", "masks")
 
 
-def _open_masks(shard: Path, shape: tuple[int, ...]) -> NDArray[np.uint16] | None:
-    path = shard.with_name(mask_name(shard.name))
+def _open_masks(path: Path, shard: NDArray[np.int16]) -> NDArray[np.uint16]:
+    """The masks of the shard at ``path``."""
+    path, (slices, _, rows, columns) = path.with_name(mask_name(path.name)), shard.shape
     if not path.is_file():
-        return None
-    expected = (shape[0], shape[2] // MASK_STEP, shape[3] // MASK_STEP)
+        raise TableError("no such file", where=path.name, expected="masks, as of other shards", remedy=AGAIN)
+    expected = (slices, rows // MASK_STEP, columns // MASK_STEP)
     try:
         masks: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError) as error:

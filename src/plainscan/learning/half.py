@@ -1,7 +1,8 @@
 """Weights in half the bytes: float16 in the file, float32 in every computation.
 
-Rounding to the 11 bits that float16 keeps moves a logit by far less than the noise of one slice does. Batch norms and
-biases are few, and their variances may leave the range of float16: they stay as they are.
+What rounding to the 11 bits that float16 keeps does to the scores is measured whenever weights are shipped
+(``stages.ship``). Batch norms and biases are few, and their variances may leave the range of float16: they stay as they
+are.
 """
 
 from __future__ import annotations

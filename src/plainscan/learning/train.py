@@ -50,7 +50,8 @@ class Task:
         fingerprint: Of data and settings: a checkpoint with another one is not resumed.
         score: From a state dict to figures on the tuning split, among them ``tune_auc``; called on rank 0 after
             each epoch.
-        checkpoint_seconds: Longest time between two checkpoints; there is one after each epoch anyway.
+        checkpoint_seconds: Longest time between two checkpoints; there is one before and after each epoch's scoring
+            anyway.
     """
 
     slices: Slices
@@ -76,7 +77,7 @@ class Trainer:
         self._resume()
         self.parallel = group.wrap(self.model)
         self.weights = torch.from_numpy(positive_weights(task.slices.labels)).to(group.device)
-        self.log = Log(task.folder, group.rank, self.progress.step)
+        self.log = Log(task.folder, group.rank, self.progress)
         self._saved = time.monotonic()
 
     def steps(self) -> Iterator[int]:
@@ -84,6 +85,7 @@ class Trainer:
         with _repeatable():
             for epoch in range(self.progress.scored, self.settings.epochs):
                 yield from self._epoch(epoch)
+                self._save()  # scoring may take minutes, too
                 self._score(epoch)
             self.log.close()
 
@@ -238,20 +240,20 @@ def _repeatable() -> Iterator[None]:
 class Log:
     """`metrics.jsonl`, and TensorBoard when it is installed; rank 0 writes.
 
-    Lines of steps beyond ``step`` are left out: a resumed run writes them again.
+    Lines of steps, and scores of epochs, beyond ``progress`` are left out: a resumed run writes them again.
     """
 
-    def __init__(self, folder: Path, rank: int, step: int) -> None:
+    def __init__(self, folder: Path, rank: int, progress: Progress) -> None:
         self.path = folder / METRICS_FILE
         self.writer: Any = None
         self.active = rank == 0
         if not self.active:
             return
-        lines = self.path.read_text(encoding="utf-8").splitlines() if step and self.path.is_file() else []
+        lines = self.path.read_text(encoding="utf-8").splitlines() if progress.step and self.path.is_file() else []
         with whole_file(self.path) as partial:
-            kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= step]
+            kept = [line for line in lines if line.endswith("}") and _stands(json.loads(line), progress)]
             partial.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
-        self.writer = _tensorboard(folder, step)
+        self.writer = _tensorboard(folder, progress.step)
 
     def write(self, step: int, epoch: int, figures: dict[str, float]) -> None:
         """Append a line."""
@@ -266,6 +268,11 @@ class Log:
         """Flush TensorBoard's file."""
         if self.writer:
             self.writer.close()
+
+
+def _stands(line: dict[str, float], progress: Progress) -> bool:
+    """Whether what a line tells lies behind a training that stands at ``progress``."""
+    return line["step"] <= progress.step and (CHOSEN_BY not in line or line["epoch"] <= progress.scored)
 
 
 def _tensorboard(folder: Path, step: int) -> Any:

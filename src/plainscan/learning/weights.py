@@ -76,8 +76,8 @@ def fit(weights: Mapping[str, Tensor], own: Mapping[str, Tensor], where: str) ->
     """The weights as a network of ours takes them.
 
     The first convolution is adapted to another number of input channels, so that equal planes, or equal channels, give
-    the activation they gave before (see ``_for_channels``). The head stays as it is
-    in ``own`` when it is another one, or for another number of classes.
+    the activation they gave before (see ``_for_channels``). The head stays as it is in ``own`` when it is another one,
+    or for another number of classes.
 
     Args:
         weights: As ``read_weights`` gives them.

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 import plainscan
 from plainscan.bundle import Calibration, Card, OperatingPoint, located, write_bundle
 from plainscan.config import TrainSettings
-from plainscan.errors import LabelError, MissingPartError
+from plainscan.errors import ConfigError, LabelError, MissingPartError
 from plainscan.evaluation.calibration import IDENTITY, fit_platt
 from plainscan.evaluation.metrics import auc, log_loss, once, rank
 from plainscan.evaluation.operating_point import choose_operating_point
@@ -56,7 +56,7 @@ def run(folder: Path, settings: TrainSettings) -> Counts:
         LeakError: The bundle to start from was trained on patients of tune or test.
         BundleError: It is incomplete, altered or of another version.
         TableError: The prepared table is not made from the tables that lie beside it now.
-        ConfigError: A GPU was asked for and there is none.
+        ConfigError: A GPU was asked for and there is none; or the input was to shrink, not grow.
     """
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing:
@@ -129,6 +129,7 @@ def _trainer(folder: Path, settings: TrainSettings, prepared: pl.DataFrame, grou
     from plainscan.learning.train import Task, Trainer
 
     slices, tune = _open(folder, prepared, "train"), _open(folder, prepared, "tune")
+    _check_side(settings, slices)
     count = max(FEWEST, len(slices) // TUNE_SHARE)
     chosen = np.sort(np.random.default_rng(settings.seed).permutation(len(tune))[:count])
 
@@ -139,6 +140,16 @@ def _trainer(folder: Path, settings: TrainSettings, prepared: pl.DataFrame, grou
     target = folder / TRAIN_FOLDER
     target.mkdir(parents=True, exist_ok=True)
     return Trainer(Task(slices, settings, target, _identity(folder, settings), score_epoch), group)
+
+
+def _check_side(settings: TrainSettings, slices: Slices) -> None:
+    if settings.start_size > slices.shape[1]:
+        raise ConfigError(
+            f"{settings.start_size} pixels, but slices are prepared at {slices.shape[1]}",
+            where="train.start_size",
+            expected=f"at most {slices.shape[1]}: the input grows to that side",
+            remedy="Make it smaller, or prepare larger slices.",
+        )
 
 
 def _identity(folder: Path, settings: TrainSettings) -> str:

@@ -76,11 +76,16 @@ def _work(folder: Path, settings: WorldSettings) -> Counts:
 
 
 def _keep_or_clear(folder: Path, settings: WorldSettings) -> None:
-    """Keep the shards of a run that was killed when it had the same settings and rules; remove any others."""
+    """Keep the shards of a run that was killed when it had the same settings and rules; remove any others.
+
+    Their tables go first: until the new ones are written, no table speaks of shards that are no longer there.
+    """
     asked = {"plainscan": plainscan.__version__, "rules": _RULES, **settings.model_dump(exclude={"processes"})}
     note = folder / SHARD_FOLDER / "world.json"
     if note.is_file() and note.read_text(encoding="utf-8") == json.dumps(asked):
         return
+    for table in (tables.PREPARED, tables.TRUTH):
+        table.path(folder).unlink(missing_ok=True)
     for name in (SHARD_FOLDER, "truth"):
         shutil.rmtree(folder / name, ignore_errors=True)
         (folder / name).mkdir(parents=True)
