@@ -4,6 +4,7 @@ import hashlib
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -171,6 +172,13 @@ def test_a_restart_changes_no_bit(network: Path, tmp_path: Path) -> None:
     here = plainscan.load(network, threads=1).predict(source)
     heat = hashlib.sha256(b"".join(item.heat_map().tobytes() for item in here.slices)).hexdigest()
     assert told == [[list(item.probability.values()) for item in here.slices], here.probability, heat]
+
+
+def test_a_model_shared_by_threads_gives_each_the_same_bits(network: Path) -> None:
+    model = plainscan.load(network, threads=1)
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(lambda _: bits(model.predict(volume(3), spacing_mm=SPACING)), range(8)))
+    assert all(result == results[0] for result in results)
 
 
 def test_scoring_twice_and_by_another_classifier_changes_nothing(model: Classifier, bundle: Path) -> None:
