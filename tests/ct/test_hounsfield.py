@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from plainscan.ct.hounsfield import REMARKS, Storage, stored_values, to_hu
+from plainscan.ct.hounsfield import REMARKS, Storage, stored_values, to_hu, whole_hu
 from plainscan.errors import DicomError
 
 hu_values = st.lists(st.integers(-1024, 3071), min_size=4, max_size=4)
@@ -82,3 +82,13 @@ def test_padding_of_a_wrapped_slice_is_found_behind_the_wrap() -> None:
 
 def test_every_remark_is_explained() -> None:
     assert all(text for text in REMARKS.values())
+
+
+def test_an_array_in_hu_becomes_what_a_file_of_it_does() -> None:
+    hu = np.random.default_rng(0).integers(-1100, 2000, (16, 16)).astype(np.int16)
+    hu[:2] = -3024
+    of_file = to_hu(hu, Storage(16, True, 1, 0))
+    of_array = whole_hu(hu + np.float32(0.2))
+    assert of_array.hu.dtype == np.int16
+    np.testing.assert_array_equal(of_array.hu, of_file.hu)
+    assert of_array.flags == of_file.flags == ("undeclared_padding",)

@@ -138,6 +138,22 @@ def to_hu(raw: NDArray[np.integer[Any]], storage: Storage) -> Slice:
         hu = _unwrap(hu, padded, storage, flags)
         if "wrap_repaired" not in flags:
             _refuse_offset(hu, padded)
+    return _whole(hu, padded, flags)
+
+
+def whole_hu(hu: NDArray[Any]) -> Slice:
+    """One slice that is in HU already, made whole HU as one from a file is.
+
+    Args:
+        hu: (rows, columns), HU, finite; impossibly low values stand for what lies outside the field of view.
+
+    >>> whole_hu(np.array([[-3024.0, -1000.2], [34.6, 70.0]])).hu.tolist()
+    [[-1000, -1000], [35, 70]]
+    """
+    return _whole(hu, np.zeros(hu.shape, np.bool_), [])
+
+
+def _whole(hu: NDArray[Any], padded: Mask, flags: list[str]) -> Slice:
     outside = ~padded & (hu < IMPOSSIBLE_HU)
     if outside.any():
         flags.append("undeclared_padding")
@@ -260,14 +276,27 @@ def _unwrap(hu: NDArray[Any], padded: Mask, storage: Storage, flags: list[str]) 
     return np.where(hu >= WRAP - 1060, hu - WRAP, hu)
 
 
-def _refuse_offset(hu: NDArray[Any], padded: Mask) -> None:
-    """Refuse values that lie about 1024 too high: air near 0 and brain near 1060 under an intercept near 0."""
+def offset_tissue_hu(hu: NDArray[Any], padded: Mask) -> float | None:
+    """The median of soft tissue where values lie about 1024 too high: air near 0, brain near 1060; else None.
+
+    Args:
+        hu: (rows, columns), HU under an intercept near 0.
+        padded: (rows, columns), where there is no measurement.
+    """
     air = (hu <= 124) & (hu > -100) & ~padded
     brain = (hu >= 980) & (hu <= 1124)
-    rest = hu[(hu > 124) & ~padded]
-    if air.mean() >= PEAK_SHARE and brain.mean() >= 2 * PEAK_SHARE and 980 <= np.median(rest) <= 1124:
+    if air.mean() < PEAK_SHARE or brain.mean() < 2 * PEAK_SHARE:
+        return None
+    median = float(np.median(hu[(hu > 124) & ~padded]))
+    return median if 980 <= median <= 1124 else None
+
+
+def _refuse_offset(hu: NDArray[Any], padded: Mask) -> None:
+    """Refuse values that lie about 1024 too high under an intercept near 0."""
+    tissue = offset_tissue_hu(hu, padded)
+    if tissue is not None:
         raise DicomError(
-            f"soft tissue at {np.median(rest):.0f} HU",
+            f"soft tissue at {tissue:.0f} HU",
             where="(0028,1052) Rescale Intercept",
             expected="about -1024 for unsigned words",
             remedy="The slice is refused; have the archive send the original header.",

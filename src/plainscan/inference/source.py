@@ -32,7 +32,9 @@ TISSUE_HU: Final = (5.0, 100.0)  # above air, fat and water, below bone: brain, 
 # Share of a slice's pixels. The least of 1,247 slices of 41 real heads is 1.1 %; air or a blank picture has none.
 HEAD_SHARE: Final = 0.005
 NO_HEAD: Final = "no_head"
-WINDOW_REMEDY: Final = "State the window that was burnt in, such as --window 40 80, and run again."
+WINDOW_REMEDY: Final = (
+    "State the window that was burnt in, such as --window 40 80 (in Python window=(40, 80)), and run again."
+)
 
 
 @dataclass(frozen=True)
@@ -56,11 +58,13 @@ class Study:
         slices: At least one.
         tilt_deg: Computed from the orientation; None when unknown.
         flags: Coded remarks of the selection.
+        picture: A picture, which stands alone: nothing is said of its study.
     """
 
     slices: list[Slice]
     tilt_deg: float | None = None
     flags: tuple[str, ...] = ()
+    picture: bool = False
 
     @property
     def spacings_mm(self) -> list[float]:
@@ -106,14 +110,14 @@ def _pictures(source: Path, window: Window) -> Source:
             remedy="Leave --window out to score DICOM; unpack a ZIP of pictures first.",
         )
     folder = source if source.is_dir() else source.parent
-    studies = [Study([_picture(path, folder, window)]) for path in paths]
+    studies = [Study([_picture(path, folder, window)], picture=True) for path in paths]
     others = [path for path in list_files(folder) if not is_picture(path)] if source.is_dir() else []
-    left_out = [_row(file=_relative(path, folder), not_scored="not_a_picture") for path in others]
+    left_out = [row_of(file=_relative(path, folder), not_scored="not_a_picture") for path in others]
     return Source(studies, left_out, pictures=True)
 
 
 def _picture(path: Path, folder: Path, window: Window) -> Slice:
-    return Slice(_row(file=_relative(path, folder)), lambda _: (read_picture(path, window), ()))
+    return Slice(row_of(file=_relative(path, folder)), lambda _: (read_picture(path, window), ()))
 
 
 def _dicom(source: Path) -> Source:
@@ -161,11 +165,11 @@ def _excluded(catalogue: pl.DataFrame, cohort: pl.DataFrame, exclusions: pl.Data
 
 
 def _rejected(row: Row) -> Row:
-    return _row(file=row["path"], not_scored=row["code"])
+    return row_of(file=row["path"], not_scored=row["code"])
 
 
 def _named(row: Row, **more: object) -> Row:
-    return _row(
+    return row_of(
         patient=row["patient_id"],
         study=row["study_uid"],
         series=row["series_uid"],
@@ -175,7 +179,8 @@ def _named(row: Row, **more: object) -> Row:
     )
 
 
-def _row(**values: object) -> Row:
+def row_of(**values: object) -> Row:
+    """The columns of ``predictions.csv`` that say where something comes from; None where not given."""
     names = ("patient", "study", "series", "instance", "file", "slice_index", "slice_position_mm", "not_scored")
     return {name: values.get(name) for name in names}
 

@@ -11,21 +11,21 @@ import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final
 
 import polars as pl
 
-from plainscan.bundle import OperatingPoint, located
-from plainscan.config import SHIPPED, PredictSettings, SelectSettings
-from plainscan.ct.prepare import HU, head_box, prepare_slice
+from plainscan.bundle import located
+from plainscan.config import SHIPPED, PredictSettings
 from plainscan.dicom.read import Reader
 from plainscan.errors import SourceError
 from plainscan.findings import ANY_FINDING, FINDING_KEYS
-from plainscan.inference import engine, heatmap, overlay
-from plainscan.inference.predict import score, study_probability
-from plainscan.inference.source import NO_HEAD, Row, Source, Study, collect, planes
+from plainscan.inference import overlay
+from plainscan.inference.classifier import Classifier, load, without_evidence
+from plainscan.inference.result import Origin, SliceResult, StudyResult
+from plainscan.inference.source import Row, Source, Study, collect
 from plainscan.stages.record import Counts, recorded, refuse_inside, say, track
 from plainscan.tables import whole_file
 
@@ -51,8 +51,7 @@ STUDY_COLUMNS: Final[dict[str, type[pl.DataType]]] = {
     "flags": pl.String,
     "study_code": pl.String,
 }
-GAPS: Final = ("incomplete", "missing_block")  # remarks of the selection: slices are missing
-FEWEST: Final = SelectSettings().minimum_slices  # fewer are a fragment of a head, as in `select`
+COLUMN_OF: Final = {ANY_FINDING: "probability"}
 HEATMAP_NAME: Final = re.compile(r"[0-9a-f]{8}_[0-9a-f]{4}_[0-9]{3,}\.png")
 FORMULA: Final = r"^([=+\-@\t\r])"  # a spreadsheet would run a text that starts so
 DIGITS: Final = 8  # of a probability in a CSV: enough to see on which side of the threshold it lies
@@ -85,148 +84,76 @@ def run(folder: Path, settings: PredictSettings) -> Counts:
 
 
 @dataclass
-class _Scorer:
+class _Tables:
     """Scores one study after the other and keeps what the tables need."""
 
-    model: engine.Model
+    classifier: Classifier
     reader: Reader
     heatmaps: Path | None
-    slice_point: OperatingPoint
-    study_point: OperatingPoint | None  # none when the tuning set held studies of one class only
     rows: list[Row] = field(default_factory=list)
     studies: list[Row] = field(default_factory=list)
     remedies: dict[str, str] = field(default_factory=dict)
 
-    @property
-    def judged(self) -> list[str]:
-        """Findings that the bundle was calibrated for; of the others it has shown nothing, so none is given."""
-        return [item.finding for item in self.model.card.calibration[1:] if item.fitted_on != "none"]
-
     def study(self, study: Study) -> Iterator[None]:
         """Score a study; yields after each slice."""
-        read = planes(study, self.model.card.neighbors, self.reader)
-        flags: dict[str, None] = {}
-        first = len(self.rows)
-        for i, item in enumerate(study.slices):
-            found = read(i)
-            if found.not_scored:
-                more: Row = {"not_scored": found.not_scored}
-                self.remedies[found.not_scored] = found.remedy
-            else:
-                flags.update(dict.fromkeys(found.flags))
-                more = self._slice(found.hu, item.row)
-            self.rows.append({**item.row, **more})
+        slices: list[SliceResult] = []
+        for item in self.classifier.slices(study, self.reader):
+            if item.not_scored:
+                self.remedies[item.not_scored] = item.remedy
+            self.rows.append(self._row(item))
+            slices.append(without_evidence(item))
             yield
-        self.studies.append(self._summary(study, self.rows[first:], tuple(flags)))
+        self.studies.append(_summary(self.classifier.result(study, slices)))
 
-    def _slice(self, hu: list[HU], row: Row) -> Row:
-        middle, card = hu[len(hu) // 2], self.model.card
-        box = head_box(middle)
-        scores = score(self.model, prepare_slice(hu, card.input_size, box)[None])
-        probabilities = scores.probability[0].tolist()
-        found: Row = {"probability": probabilities[0]}
-        found |= {key: probabilities[FINDING_KEYS.index(key)] for key in self.judged}
-        found["decision"] = _decision(probabilities[0], self.slice_point)
-        if self.heatmaps:
-            threshold = self.slice_point.threshold
-            maps, logits = scores.maps[:, 0], scores.logits[:, 0]
-            grid = heatmap.heat(maps, logits, card.calibration[0], threshold, card.pooling)[0]
-            warm = heatmap.faded(grid, box, middle.shape, card.input_size)
-            page = overlay.render(middle, warm, probabilities[0], threshold)
-            name = _heatmap_name(row, len(self.rows))
-            overlay.save(page, self.heatmaps / name)
-            found["heatmap"] = f"{HEATMAPS}/{name}"
-        return found
-
-    def _summary(self, study: Study, rows: list[Row], remarks: tuple[str, ...]) -> Row:
-        scored = [float(str(row["probability"])) for row in rows if row.get("probability") is not None]
-        probability = study_probability(scored, self.model.card.study_rule) if scored else None
-        flags = [*geometry_flags(study), *remarks]
-        lost = sum(map(bool, _codes_of_head(rows)))
-        if lost:
-            flags.append(f"incomplete: {lost} not scored")
-        decision = None
-        if probability is not None:
-            decision = _decision(probability, self.study_point) if self.study_point else "no_operating_point"
-        if decision == "no_finding" and not seen_whole(rows, (*study.flags, *remarks)):
-            decision = "incomplete"
-        return {
-            **{name: rows[0][name] for name in ("patient", "study", "series")},
-            "slices": len(rows),
-            "slices_scored": len(scored),
-            "probability": probability,
-            "decision": decision,
-            "flags": "; ".join(flags),
-            "study_code": _short(rows[0]["study"]),
-        }
+    def _row(self, item: SliceResult) -> Row:
+        row: Row = {**asdict(item.origin), "decision": item.decision, "not_scored": item.not_scored}
+        row |= {COLUMN_OF.get(key, key): value for key, value in item.probability.items()}
+        if self.heatmaps and item.evidence:
+            name = _heatmap_name(item.origin, len(self.rows))
+            overlay.save(item.overlay(), self.heatmaps / name)
+            row["heatmap"] = f"{HEATMAPS}/{name}"
+        return row
 
 
-def _heatmap_name(row: Row, number: int) -> str:
+def _summary(result: StudyResult) -> Row:
+    origin = result.slices[0].origin
+    return {
+        "patient": origin.patient,
+        "study": origin.study,
+        "series": origin.series,
+        "slices": len(result.slices),
+        "slices_scored": sum(item.not_scored is None for item in result.slices),
+        "probability": result.probability,
+        "decision": result.decision,
+        "flags": "; ".join(result.flags),
+        "study_code": _short(origin.study),
+    }
+
+
+def _heatmap_name(origin: Origin, number: int) -> str:
     """From hashed UIDs; a picture has none, so its place in the source and its hashed file name serve."""
-    if row["study"] is None:
-        return overlay.file_name(str(row["file"]), "picture", number)
-    return overlay.file_name(str(row["study"]), str(row["series"]), int(str(row["slice_index"])))
-
-
-def _decision(probability: float, point: OperatingPoint) -> str:
-    return "finding" if probability >= point.threshold else "no_finding"
-
-
-def seen_whole(rows: list[Row], flags: tuple[str, ...]) -> bool:
-    """Whether enough of a study was scored to call it free of findings.
-
-    Args:
-        rows: Its slices, lowest first, with `not_scored` where there is no score. Slices without a head at either
-            end, above the vertex or below the chin, are no loss.
-        flags: Coded remarks of the selection and of reading.
-
-    >>> head, air = {}, {"not_scored": "no_head"}
-    >>> seen_whole([head] * 8 + [air], ()), seen_whole([head] * 4 + [air] + [head] * 4, ()), seen_whole([head], ())
-    (True, False, False)
-    """
-    codes = _codes_of_head(rows)
-    return len(codes) >= FEWEST and not any(codes) and not set(GAPS) & set(flags)
-
-
-def _codes_of_head(rows: list[Row]) -> list[object]:
-    """`not_scored` of each slice from the first that shows a head to the last."""
-    codes = [row.get("not_scored") for row in rows]
-    shown = [i for i, code in enumerate(codes) if code != NO_HEAD]
-    return codes[shown[0] : shown[-1] + 1] if shown else []
-
-
-def geometry_flags(study: Study) -> list[str]:
-    """The selection's remarks, with the figures for tilt and spacing."""
-    spacings = study.spacings_mm
-    texts = []
-    for flag in study.flags:
-        if flag == "tilted" and study.tilt_deg is not None:
-            texts.append(f"tilted {study.tilt_deg:+.1f} deg")
-        elif flag == "uneven_spacing" and spacings:
-            texts.append(f"uneven spacing {min(spacings):.2f}-{max(spacings):.2f} mm")
-        else:
-            texts.append(flag)
-    return texts
+    if origin.study is None:
+        return overlay.file_name(str(origin.file), "picture", number)
+    return overlay.file_name(origin.study, str(origin.series), origin.slice_index or 0)
 
 
 def _work(folder: Path, settings: PredictSettings, bundle: Path) -> Counts:
-    model = engine.load(bundle, settings.threads)
+    classifier = load(bundle, settings.threads)
     if settings.model == SHIPPED:
-        say(f"predict: {model.card.name}, the weights that come with plainscan, trained on synthetic studies alone")
-    slice_point = engine.operating_point(model.card, "slice")
-    of_studies = (point for point in model.card.operating_points if point.level == "study")
-    study_point = next((point for point in of_studies if point.finding == ANY_FINDING), None)
+        say(
+            f"predict: {classifier.card.name}, the weights that come with plainscan, trained on synthetic studies alone"
+        )
     source = collect(settings.source, settings.window)
     with Reader() as reader, _new_folder(folder / HEATMAPS, settings.heatmaps) as partial:
-        scorer = _Scorer(model, reader, partial, slice_point, study_point)
-        steps = (step for study in source.studies for step in scorer.study(study))
+        tables = _Tables(classifier, reader, partial)
+        steps = (step for study in source.studies for step in tables.study(study))
         for _ in track(steps, "predict", total=sum(len(study.slices) for study in source.studies)):
             pass
-        rows = [*scorer.rows, *source.left_out]
+        rows = [*tables.rows, *source.left_out]
         (folder / PREDICTIONS).unlink(missing_ok=True)
-    _write(folder / STUDIES, _study_rows(scorer.studies, source), STUDY_COLUMNS)
+    _write(folder / STUDIES, _study_rows(tables.studies, source), STUDY_COLUMNS)
     _write(folder / PREDICTIONS, rows, COLUMNS)
-    return _report(folder, source, scorer, rows)
+    return _report(folder, source, tables, rows)
 
 
 def _study_rows(scored: list[Row], source: Source) -> list[Row]:
@@ -280,16 +207,16 @@ def _write(path: Path, rows: list[Row], columns: dict[str, type[pl.DataType]]) -
         partial.write_text(text, encoding="utf-8", newline="")
 
 
-def _report(folder: Path, source: Source, scorer: _Scorer, rows: list[Row]) -> Counts:
-    for row, study in list(zip(scorer.studies, source.studies, strict=True))[: 0 if source.pictures else SHOWN_STUDIES]:
+def _report(folder: Path, source: Source, tables: _Tables, rows: list[Row]) -> Counts:
+    for row, study in list(zip(tables.studies, source.studies, strict=True))[: 0 if source.pictures else SHOWN_STUDIES]:
         say(f"Study {_short(row['study'])}: {_describe(row, study)}")
     reasons: dict[str, int] = {}
     for row in rows:
         if row["not_scored"]:
             reasons[str(row["not_scored"])] = reasons.get(str(row["not_scored"]), 0) + 1
     for code, count in sorted(reasons.items(), key=lambda item: -item[1]):
-        say(f"Not scored: {count} {code}. {scorer.remedies.get(code, '')}".rstrip())
-    if source.pictures and scorer.model.card.neighbors:
+        say(f"Not scored: {count} {code}. {tables.remedies.get(code, '')}".rstrip())
+    if source.pictures and tables.classifier.card.neighbors:
         say("This model looks at neighboring slices; pictures have none, so each was repeated in their place.")
     say(f"Results: {folder / PREDICTIONS}")
     say("Research software, not a medical device: for no clinical decision.")
@@ -302,7 +229,7 @@ def _report(folder: Path, source: Source, scorer: _Scorer, rows: list[Row]) -> C
             code="nothing_scored",
         )
     return {
-        "studies": 0 if source.pictures else len(scorer.studies),
+        "studies": 0 if source.pictures else len(tables.studies),
         "slices scored": sum(row.get("probability") is not None for row in rows),
         "not scored": sum(reasons.values()),
         "slices called finding": sum(row.get("decision") == "finding" for row in rows),
