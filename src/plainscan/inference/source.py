@@ -25,13 +25,10 @@ from plainscan.dicom.names import text_of
 from plainscan.dicom.read import Place, Reader
 from plainscan.dicom.scan import gather, scan
 from plainscan.errors import SourceError, UserError
+from plainscan.inference.gate import NO_HEAD, REMEDY, SeriesGate
 from plainscan.pictures import is_picture, list_files, list_pictures, read_picture
 
 Row = dict[str, object]
-TISSUE_HU: Final = (5.0, 100.0)  # above air, fat and water, below bone: brain, muscle, blood
-# Share of a slice's pixels. The least of 1,247 slices of 41 real heads is 1.1 %; air or a blank picture has none.
-HEAD_SHARE: Final = 0.005
-NO_HEAD: Final = "no_head"
 WINDOW_REMEDY: Final = "State the window that was burnt in, such as --window 40 80, and run again."
 
 
@@ -184,24 +181,8 @@ def _relative(path: Path, folder: Path) -> str:
     return text_of(path.relative_to(folder).as_posix())
 
 
-def shows_head(hu: HU) -> bool:
-    """Whether a slice holds anything to judge.
-
-    Pixels at the slice's own lowest and highest value are not counted: in a picture these are the black and the
-    white that stand for "this or beyond", whatever its window.
-
-    Args:
-        hu: (rows, columns), HU.
-
-    >>> shows_head(np.full((64, 64), -1000)), shows_head(np.linspace(0, 80, 4096).reshape(64, 64))
-    (False, True)
-    """
-    low, high = max(TISSUE_HU[0], float(hu.min())), min(TISSUE_HU[1], float(hu.max()))
-    return float(np.mean((hu > low) & (hu < high))) >= HEAD_SHARE
-
-
 class Planes(NamedTuple):
-    """A slice between its neighbors, lowest first; no planes when it cannot be read or shows no head, and why."""
+    """A slice between its neighbors, lowest first; no planes when it cannot be read or is not analyzed, and why."""
 
     hu: list[HU]
     flags: tuple[str, ...] = ()
@@ -220,12 +201,14 @@ def planes(study: Study, neighbors: int, reader: Reader) -> Callable[[int], Plan
             return Planes([], (), error.code, error.remedy)
         return Planes([hu], flags)
 
+    gate = SeriesGate(len(study.slices), lambda i: next(iter(read(i).hu), None))
+
     def around(i: int) -> Planes:
         middle = read(i)
         if middle.not_scored:
             return middle
-        if not shows_head(middle.hu[0]):
-            return Planes([], middle.flags, NO_HEAD)
+        if code := gate.code(i):
+            return Planes([], middle.flags, code, "" if code == NO_HEAD else REMEDY)
         low, high = max(0, i - neighbors), min(len(study.slices), i + neighbors + 1)
         series = [plane.hu[0] if plane.hu else None for plane in map(read, range(low, high))]
         return middle._replace(hu=planes_around(series, i - low, neighbors))

@@ -24,8 +24,9 @@ from plainscan.dicom.read import Reader
 from plainscan.errors import SourceError
 from plainscan.findings import ANY_FINDING, FINDING_KEYS
 from plainscan.inference import engine, heatmap, overlay
+from plainscan.inference.gate import NO_LOSS
 from plainscan.inference.predict import score, study_probability
-from plainscan.inference.source import NO_HEAD, Row, Source, Study, collect, planes
+from plainscan.inference.source import Row, Source, Study, collect, planes
 from plainscan.stages.record import Counts, recorded, refuse_inside, say, track
 from plainscan.tables import whole_file
 
@@ -191,7 +192,7 @@ def seen_whole(rows: list[Row], flags: tuple[str, ...]) -> bool:
 def _codes_of_head(rows: list[Row]) -> list[object]:
     """`not_scored` of each slice from the first that shows a head to the last."""
     codes = [row.get("not_scored") for row in rows]
-    shown = [i for i, code in enumerate(codes) if code != NO_HEAD]
+    shown = [i for i, code in enumerate(codes) if code not in NO_LOSS]
     return codes[shown[0] : shown[-1] + 1] if shown else []
 
 
