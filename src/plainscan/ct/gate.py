@@ -232,7 +232,7 @@ def _no_skull(m: Measures) -> bool:
 def _no_brain(m: Measures) -> bool:
     if not m.inside > 0.02:  # 0.06 in all but 8 of 1,000
         return True
-    washed = m.core_hu > 80 and m.high_hu < 2 * BONE_HU and m.core_brain < 0.25 and m.dark > 0.4  # a lung window
+    washed = m.core_hu > 80 and m.high_hu < 2 * BONE_HU and m.core_brain < 0.35 and m.dark > 0.4  # a lung window
     lungs = m.air > 0.3 and (m.core_brain < 0.15 or m.beside > 0.25)  # none has both
     contents = m.brain < 0.1 or m.fat > 0.66 or m.air > 0.62  # 0.26; 0.49; 0.41
     return washed or lungs or contents or m.core_brain < 0.06 or not -50 < m.core_hu < 450  # 0.13; -20 to 256
