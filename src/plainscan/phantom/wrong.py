@@ -12,13 +12,11 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from plainscan.ct.window import Window, from_picture, to_unit
+from plainscan.ct.window import to_unit
+from plainscan.phantom.shapes import PICTURE, SIZE, Plane, disc, grid, noisy, shown, smooth
 
-Plane = NDArray[np.float32]
 Maker = Callable[[np.random.Generator, Plane], Plane]
-SIZE: Final = 256
 AIR, FAT, MUSCLE, BONE, SPONGY, LUNG = -1000.0, -100.0, 50.0, 900.0, 300.0, -850.0
-PICTURE: Final = Window(40.0, 120.0)
 
 
 class Wrong(NamedTuple):
@@ -42,108 +40,70 @@ def wrong_inputs(rng: np.random.Generator, heads: NDArray[np.int16], each: int =
             yield Wrong(kind, maker(rng, head).astype(np.float32))
 
 
-def _grid(rng: np.random.Generator) -> tuple[Plane, Plane]:
-    """Coordinates from about -1 to 1, shifted and slightly turned: y, x of shape (SIZE, SIZE)."""
-    y, x = (np.mgrid[:SIZE, :SIZE] / (SIZE / 2) - 1).astype(np.float32)
-    turn = np.float32(rng.uniform(-0.15, 0.15))
-    y, x = y - np.float32(rng.uniform(-0.06, 0.06)), x - np.float32(rng.uniform(-0.06, 0.06))
-    return np.cos(turn) * y - np.sin(turn) * x, np.sin(turn) * y + np.cos(turn) * x
-
-
-def _disc(y: Plane, x: Plane, at: tuple[float, float], radii: tuple[float, float]) -> NDArray[np.bool_]:
-    result: NDArray[np.bool_] = ((y - at[0]) / radii[0]) ** 2 + ((x - at[1]) / radii[1]) ** 2 < 1
-    return result
-
-
-def _noisy(rng: np.random.Generator, hu: Plane, sd: float = 8.0) -> Plane:
-    """Blurred as a scanner does, with its noise."""
-    soft = (hu + np.roll(hu, 1, 0) + np.roll(hu, 1, 1) + np.roll(hu, (1, 1), (0, 1))) / 4
-    result: Plane = (soft + rng.normal(0, sd, hu.shape)).astype(np.float32)
-    return result
-
-
-def _smooth(rng: np.random.Generator, cells: int) -> Plane:
-    """A smooth random field, 0 to 1, with about ``cells`` bumps a side."""
-    coarse = rng.random((cells + 2, cells + 2))
-    at = np.linspace(0, cells, SIZE)
-    low, part = at.astype(int), at - at.astype(int)
-    part = part * part * (3 - 2 * part)
-    rows = coarse[low] * (1 - part[:, None]) + coarse[low + 1] * part[:, None]
-    field = rows[:, low] * (1 - part) + rows[:, low + 1] * part
-    result: Plane = ((field - field.min()) / np.ptp(field)).astype(np.float32)
-    return result
-
-
-def _shown(unit: Plane) -> Plane:
-    """A grey picture, 0 to 1, read as if the brain window 40/120 were burnt in: HU."""
-    grey = np.rint(np.clip(unit, 0, 1) * 255).astype(np.uint8)
-    return from_picture(grey, PICTURE)
-
-
 def _body(rng: np.random.Generator, y: Plane, x: Plane, tall: float, wide: float) -> Plane:
     """An ellipse of muscle in a layer of fat, in air."""
     hu = np.full(y.shape, AIR, np.float32)
     fat = rng.uniform(0.04, 0.14)
-    hu[_disc(y, x, (0, 0), (tall, wide))] = FAT
-    hu[_disc(y, x, (0, 0), (tall - fat, wide - fat))] = MUSCLE
+    hu[disc(y, x, (0, 0), (tall, wide))] = FAT
+    hu[disc(y, x, (0, 0), (tall - fat, wide - fat))] = MUSCLE
     return hu
 
 
 def _spine(hu: Plane, y: Plane, x: Plane, at: float, side: float) -> None:
-    hu[_disc(y, x, (at, 0), (side, side * 1.2))] = SPONGY
-    hu[_disc(y, x, (at + 1.4 * side, 0), (side * 0.55, side * 0.6))] = BONE
-    hu[_disc(y, x, (at + 1.4 * side, 0), (side * 0.35, side * 0.4))] = 30.0
+    hu[disc(y, x, (at, 0), (side, side * 1.2))] = SPONGY
+    hu[disc(y, x, (at + 1.4 * side, 0), (side * 0.55, side * 0.6))] = BONE
+    hu[disc(y, x, (at + 1.4 * side, 0), (side * 0.35, side * 0.4))] = 30.0
 
 
 def _chest(rng: np.random.Generator, _: Plane) -> Plane:
-    y, x = _grid(rng)
+    y, x = grid(rng)
     tall, wide = rng.uniform(0.5, 0.68), rng.uniform(0.72, 0.9)
     hu = _body(rng, y, x, tall, wide)
     for side in (-1, 1):
-        hu[_disc(y, x, (0, side * wide * 0.45), (tall * 0.68, wide * 0.33))] = LUNG
-    hu[_disc(y, x, (-0.1, 0.1), (tall * 0.4, wide * rng.uniform(0.2, 0.35)))] = rng.uniform(40, 180)
+        hu[disc(y, x, (0, side * wide * 0.45), (tall * 0.68, wide * 0.33))] = LUNG
+    hu[disc(y, x, (-0.1, 0.1), (tall * 0.4, wide * rng.uniform(0.2, 0.35)))] = rng.uniform(40, 180)
     for angle in rng.uniform(0, 2 * np.pi, rng.integers(8, 20)):
-        hu[_disc(y, x, (tall * 0.8 * np.sin(angle), wide * 0.83 * np.cos(angle)), (0.03, 0.05))] = BONE
+        hu[disc(y, x, (tall * 0.8 * np.sin(angle), wide * 0.83 * np.cos(angle)), (0.03, 0.05))] = BONE
     _spine(hu, y, x, tall * 0.5, 0.11)
-    return _noisy(rng, hu)
+    return noisy(rng, hu)
 
 
 def _abdomen(rng: np.random.Generator, _: Plane) -> Plane:
-    y, x = _grid(rng)
+    y, x = grid(rng)
     tall, wide = rng.uniform(0.5, 0.7), rng.uniform(0.7, 0.9)
     hu = _body(rng, y, x, tall, wide)
-    hu[_disc(y, x, (0, 0), (tall * 0.7, wide * 0.75))] = rng.choice([FAT, 30.0])
-    hu[_disc(y, x, (-0.1, -wide * 0.35), (tall * 0.5, wide * 0.35))] = rng.uniform(50, 120)
+    hu[disc(y, x, (0, 0), (tall * 0.7, wide * 0.75))] = rng.choice([FAT, 30.0])
+    hu[disc(y, x, (-0.1, -wide * 0.35), (tall * 0.5, wide * 0.35))] = rng.uniform(50, 120)
     for radius in rng.uniform(0.07, 0.1, 8):
         at = (rng.uniform(-0.4, 0.1) * tall, rng.uniform(-0.4, 0.6) * wide)
-        hu[_disc(y, x, at, (radius, radius))] = rng.choice([-900.0, 20.0, 60.0, 300.0])
+        hu[disc(y, x, at, (radius, radius))] = rng.choice([-900.0, 20.0, 60.0, 300.0])
     _spine(hu, y, x, tall * 0.45, 0.12)
-    return _noisy(rng, hu)
+    return noisy(rng, hu)
 
 
 def _pelvis(rng: np.random.Generator, _: Plane) -> Plane:
-    y, x = _grid(rng)
+    y, x = grid(rng)
     tall, wide = rng.uniform(0.45, 0.6), rng.uniform(0.75, 0.92)
     hu = _body(rng, y, x, tall, wide)
     for side in (-1, 1):
         for radius, value in ((0.19, BONE), (0.16, SPONGY)):
-            hu[_disc(y, x, (0.02, side * wide * 0.6), (radius, radius))] = value
-        hu[_disc(y, x, (-0.1, side * wide * 0.33), (0.05, 0.16))] = BONE
-    hu[_disc(y, x, (tall * 0.55, 0), (0.09, 0.22))] = SPONGY
-    hu[_disc(y, x, (-0.05, 0), (0.17, 0.2))] = rng.uniform(0, 15)
-    return _noisy(rng, hu)
+            hu[disc(y, x, (0.02, side * wide * 0.6), (radius, radius))] = value
+        hu[disc(y, x, (-0.1, side * wide * 0.33), (0.05, 0.16))] = BONE
+    hu[disc(y, x, (tall * 0.55, 0), (0.09, 0.22))] = SPONGY
+    hu[disc(y, x, (-0.05, 0), (0.17, 0.2))] = rng.uniform(0, 15)
+    return noisy(rng, hu)
 
 
 def _limb(rng: np.random.Generator, _: Plane) -> Plane:
-    y, x = _grid(rng)
+    y, x = grid(rng)
     radius = rng.uniform(0.35, 0.75)
     hu = _body(rng, y, x, radius, radius * rng.uniform(0.85, 1.1))
     for share in rng.uniform(0.1, 0.22, rng.integers(1, 3)):
         at = (rng.uniform(-0.2, 0.2) * radius, rng.uniform(-0.35, 0.35) * radius)
         inner = share * radius
-        hu[_disc(y, x, at, (inner * 1.5, inner * 1.5))] = BONE
-        hu[_disc(y, x, at, (inner, inner))] = FAT
-    return _noisy(rng, hu)
+        hu[disc(y, x, at, (inner * 1.5, inner * 1.5))] = BONE
+        hu[disc(y, x, at, (inner, inner))] = FAT
+    return noisy(rng, hu)
 
 
 def _two_legs(rng: np.random.Generator, head: Plane) -> Plane:
@@ -154,12 +114,12 @@ def _two_legs(rng: np.random.Generator, head: Plane) -> Plane:
 
 
 def _water_phantom(rng: np.random.Generator, _: Plane) -> Plane:
-    y, x = _grid(rng)
+    y, x = grid(rng)
     radius = rng.uniform(0.5, 0.85)
     hu = np.full(y.shape, AIR, np.float32)
-    hu[_disc(y, x, (0, 0), (radius, radius))] = 120.0  # acrylic
-    hu[_disc(y, x, (0, 0), (radius - 0.03, radius - 0.03))] = rng.uniform(-5, 5)
-    return _noisy(rng, hu, 3.0)
+    hu[disc(y, x, (0, 0), (radius, radius))] = 120.0  # acrylic
+    hu[disc(y, x, (0, 0), (radius - 0.03, radius - 0.03))] = rng.uniform(-5, 5)
+    return noisy(rng, hu, 3.0)
 
 
 def _mr(flair: bool, fluid: float, white: float, gray: float, scalp: float) -> Maker:
@@ -169,7 +129,7 @@ def _mr(flair: bool, fluid: float, white: float, gray: float, scalp: float) -> M
         knots = [-1000.0, -300.0, -110.0, -30.0, 8.0, 26.0, 38.0, 60.0, 110.0, 3000.0]
         levels = [0.0, 0.0, scalp, scalp, fluid, white, gray, 0.5, 0.05, 0.03 if flair else 0.06]
         unit = np.interp(head, knots, levels) + rng.normal(0, 0.02, head.shape)
-        return _shown((unit * rng.uniform(0.85, 1.15)).astype(np.float32))
+        return shown((unit * rng.uniform(0.85, 1.15)).astype(np.float32))
 
     return make
 
@@ -182,7 +142,7 @@ def _mr_raw(rng: np.random.Generator, head: Plane) -> Plane:
 
 
 def _inverted(_: np.random.Generator, head: Plane) -> Plane:
-    return _shown(1 - to_unit(head, PICTURE))
+    return shown(1 - to_unit(head, PICTURE))
 
 
 def _inverted_hu(_: np.random.Generator, head: Plane) -> Plane:
@@ -195,7 +155,7 @@ def _wrong_window(low: float, high: float) -> Maker:
 
     def make(rng: np.random.Generator, head: Plane) -> Plane:
         shift = rng.uniform(-0.05, 0.05) * (high - low)
-        return _shown((head - low - shift) / (high - low))
+        return shown((head - low - shift) / (high - low))
 
     return make
 
@@ -228,48 +188,48 @@ def _angiogram(rng: np.random.Generator, head: Plane) -> Plane:
     for at, start, length in lines:
         away = np.abs(radius - at - 0.04 * np.sin(6 * (angle - start)))
         hu[(away < 0.02) & ((angle - start) % (2 * np.pi) < length)] = value
-    hu[_disc(y, x, (0.76, 0), (0.05, 0.04))] = value
+    hu[disc(y, x, (0.76, 0), (0.05, 0.04))] = value
     for at_x in (-0.12, 0.12):
-        hu[_disc(y, x, (-0.05, at_x), (0.04, 0.05))] = value
+        hu[disc(y, x, (-0.05, at_x), (0.04, 0.05))] = value
     return hu
 
 
 def _photo(rng: np.random.Generator, _: Plane) -> Plane:
-    unit = 0.5 * _smooth(rng, 3) + 0.3 * _smooth(rng, 12) + 0.2 * _smooth(rng, 50)
-    return _shown(unit + rng.normal(0, 0.01, unit.shape).astype(np.float32))
+    unit = 0.5 * smooth(rng, 3) + 0.3 * smooth(rng, 12) + 0.2 * smooth(rng, 50)
+    return shown(unit + rng.normal(0, 0.01, unit.shape).astype(np.float32))
 
 
 def _portrait(rng: np.random.Generator, _: Plane) -> Plane:
     """A face before a dark wall: an oval of skin, hair, eyes."""
-    y, x = _grid(rng)
-    unit = 0.05 * _smooth(rng, 4)
-    face = _disc(y, x, (0, 0), (0.62, 0.46))
-    unit[_disc(y, x, (-0.1, 0), (0.66, 0.52))] = rng.uniform(0.0, 0.25)
-    unit[face] = (rng.uniform(0.5, 0.8) + 0.2 * x + 0.1 * _smooth(rng, 20))[face]
+    y, x = grid(rng)
+    unit = 0.05 * smooth(rng, 4)
+    face = disc(y, x, (0, 0), (0.62, 0.46))
+    unit[disc(y, x, (-0.1, 0), (0.66, 0.52))] = rng.uniform(0.0, 0.25)
+    unit[face] = (rng.uniform(0.5, 0.8) + 0.2 * x + 0.1 * smooth(rng, 20))[face]
     for side in (-1, 1):
-        unit[_disc(y, x, (-0.1, side * 0.18), (0.04, 0.08))] = 0.1
-    unit[_disc(y, x, (0.3, 0), (0.04, 0.14))] = 0.3
+        unit[disc(y, x, (-0.1, side * 0.18), (0.04, 0.08))] = 0.1
+    unit[disc(y, x, (0.3, 0), (0.04, 0.14))] = 0.3
     unit[(y > 0.6) & (np.abs(x) < 0.7)] = 0.4
-    return _shown(unit)
+    return shown(unit)
 
 
 def _flat_color(rng: np.random.Generator, _: Plane) -> Plane:
     """What is left of a color picture that was turned grey: patches of flat tone."""
-    unit = np.floor(_smooth(rng, int(rng.integers(3, 9))) * 6) / 6
-    return _shown(unit.astype(np.float32))
+    unit = np.floor(smooth(rng, int(rng.integers(3, 9))) * 6) / 6
+    return shown(unit.astype(np.float32))
 
 
 def _gradient(rng: np.random.Generator, _: Plane) -> Plane:
-    y, x = _grid(rng)
+    y, x = grid(rng)
     angle = rng.uniform(0, 2 * np.pi)
     unit = (np.cos(angle) * y + np.sin(angle) * x + 1) / 2
-    return _shown((unit if rng.random() < 0.6 else np.hypot(y, x)).astype(np.float32))
+    return shown((unit if rng.random() < 0.6 else np.hypot(y, x)).astype(np.float32))
 
 
 def _glow(rng: np.random.Generator, _: Plane) -> Plane:
     """A bright middle that fades into black."""
-    y, x = _grid(rng)
-    return _shown(np.exp(-(y**2 + x**2) / rng.uniform(0.08, 0.3)).astype(np.float32))
+    y, x = grid(rng)
+    return shown(np.exp(-(y**2 + x**2) / rng.uniform(0.08, 0.3)).astype(np.float32))
 
 
 def _text(dark_page: bool, columns: int = 1) -> Maker:
@@ -281,7 +241,7 @@ def _text(dark_page: bool, columns: int = 1) -> Maker:
             ink = rng.random((6, SIZE - 32)) < 0.45
             words = np.repeat(rng.random((SIZE - 32) // 8) < (0.75 if columns == 1 else 0.35), 8)
             page[top : top + 6, 16 : 16 + words.size] = ink[:, : words.size] & words
-        return _shown(page if dark_page else 1 - page)
+        return shown(page if dark_page else 1 - page)
 
     return make
 
@@ -294,46 +254,46 @@ def _screenshot(rng: np.random.Generator, head: Plane) -> Plane:
     top, left = rng.integers(30, 90, 2)
     page[top : top + small.shape[0], left : left + small.shape[1]] = small[: SIZE - top, : SIZE - left]
     page[:, -40:] = rng.random((SIZE, 40)) < 0.3
-    return _shown(page)
+    return shown(page)
 
 
 def _tiles(rng: np.random.Generator, head: Plane) -> Plane:
     """Several slices on one sheet."""
     count = int(rng.integers(2, 5))
     small = to_unit(head[::count, ::count], PICTURE)
-    return _shown(np.tile(small, (count, count)))
+    return shown(np.tile(small, (count, count)))
 
 
 def _skull_xray(rng: np.random.Generator, _: Plane) -> Plane:
     """A skull in projection: the rim bright, the middle brighter than air, no plateau."""
-    y, x = _grid(rng)
+    y, x = grid(rng)
     inside = np.clip(1 - (y / 0.8) ** 2 - (x / 0.68) ** 2, 0, None)
     within = np.clip(1 - (y / 0.74) ** 2 - (x / 0.62) ** 2, 0, None)
-    unit = 1.4 * (np.sqrt(inside) - np.sqrt(within)) + 0.4 * np.sqrt(within) + 0.15 * _smooth(rng, 8) * (inside > 0)
-    return _shown((unit * rng.uniform(0.8, 1.3) + 0.04).astype(np.float32))
+    unit = 1.4 * (np.sqrt(inside) - np.sqrt(within)) + 0.4 * np.sqrt(within) + 0.15 * smooth(rng, 8) * (inside > 0)
+    return shown((unit * rng.uniform(0.8, 1.3) + 0.04).astype(np.float32))
 
 
 def _chest_xray(rng: np.random.Generator, _: Plane) -> Plane:
-    y, x = _grid(rng)
-    unit = 0.75 + 0.15 * _smooth(rng, 5)
+    y, x = grid(rng)
+    unit = 0.75 + 0.15 * smooth(rng, 5)
     for side in (-1, 1):
-        unit[_disc(y, x, (-0.05, side * 0.42), (0.62, 0.3))] -= 0.5
+        unit[disc(y, x, (-0.05, side * 0.42), (0.62, 0.3))] -= 0.5
     unit += 0.08 * (np.sin(18 * y + 3 * np.abs(x)) > 0.6)
-    return _shown(unit)
+    return shown(unit)
 
 
 def _mammogram(rng: np.random.Generator, _: Plane) -> Plane:
-    y, x = _grid(rng)
-    breast = _disc(y, x, (0, -1), (0.8, rng.uniform(0.9, 1.4)))
-    return _shown(np.where(breast, 0.35 + 0.6 * _smooth(rng, 9), 0.0).astype(np.float32))
+    y, x = grid(rng)
+    breast = disc(y, x, (0, -1), (0.8, rng.uniform(0.9, 1.4)))
+    return shown(np.where(breast, 0.35 + 0.6 * smooth(rng, 9), 0.0).astype(np.float32))
 
 
 def _ultrasound(rng: np.random.Generator, _: Plane) -> Plane:
-    y, x = _grid(rng)
+    y, x = grid(rng)
     y = y + 0.9
     sector = (np.hypot(y, x) < 1.7) & (np.abs(np.arctan2(x, y)) < rng.uniform(0.5, 0.8)) & (y > 0.1)
-    speckle = rng.rayleigh(0.25, y.shape) * _smooth(rng, 6)
-    return _shown(np.where(sector, speckle * 1.6, 0.0).astype(np.float32))
+    speckle = rng.rayleigh(0.25, y.shape) * smooth(rng, 6)
+    return shown(np.where(sector, speckle * 1.6, 0.0).astype(np.float32))
 
 
 def _pet(rng: np.random.Generator, head: Plane) -> Plane:
@@ -341,12 +301,12 @@ def _pet(rng: np.random.Generator, head: Plane) -> Plane:
     brain = ((head > 5) & (head < 70)).astype(np.float32)
     for axis in (0, 1):
         brain = np.mean([np.roll(brain, i, axis) for i in range(-4, 5)], axis=0, dtype=np.float32)
-    return _shown(brain * (0.6 + 0.4 * _smooth(rng, 10)))
+    return shown(brain * (0.6 + 0.4 * smooth(rng, 10)))
 
 
 def _noise(rng: np.random.Generator, _: Plane) -> Plane:
     if rng.random() < 0.5:
-        return _shown(rng.random((SIZE, SIZE)).astype(np.float32))
+        return shown(rng.random((SIZE, SIZE)).astype(np.float32))
     result: Plane = rng.normal(rng.uniform(-200, 100), rng.uniform(20, 400), (SIZE, SIZE)).astype(np.float32)
     return result
 
@@ -365,14 +325,14 @@ def _air(rng: np.random.Generator, _: Plane) -> Plane:
 def _checkers(rng: np.random.Generator, _: Plane) -> Plane:
     step = int(rng.choice([4, 8, 16, 32, 64]))
     rows, columns = np.mgrid[:SIZE, :SIZE] // step
-    return _shown(((rows + columns) % 2 * rng.uniform(0.4, 1)).astype(np.float32))
+    return shown(((rows + columns) % 2 * rng.uniform(0.4, 1)).astype(np.float32))
 
 
 def _disc_of_grey(rng: np.random.Generator, _: Plane) -> Plane:
     """A ball, a coin, the moon: an even disc without a rim."""
-    y, x = _grid(rng)
+    y, x = grid(rng)
     radius = rng.uniform(0.4, 0.85)
-    return _shown(np.where(_disc(y, x, (0, 0), (radius, radius)), rng.uniform(0.2, 0.8), 0.0).astype(np.float32))
+    return shown(np.where(disc(y, x, (0, 0), (radius, radius)), rng.uniform(0.2, 0.8), 0.0).astype(np.float32))
 
 
 KINDS: Final[dict[str, Maker]] = {
