@@ -22,6 +22,8 @@ from plainscan.errors import STORAGE, TableError, storage_error
 from plainscan.findings import FINDING_KEYS
 
 Columns = dict[str, pl.DataType | type[pl.DataType]]
+SHARD_FOLDER: Final = "prepared"
+MASK_STEP: Final = 4  # pixels of a prepared slice to one of its mask
 SLICE_KEY: Final = ("study_uid", "series_uid", "instance_uid", "frame")
 
 _KEY: Final[Columns] = {
@@ -236,6 +238,15 @@ def check(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
 def empty(table: Table) -> pl.DataFrame:
     """The table without a row."""
     return pl.DataFrame(schema=table.columns)
+
+
+def mask_name(shard: str) -> str:
+    """Name of the file that holds the masks of a shard.
+
+    >>> mask_name("shard-0003.npy")
+    'masks-0003.npy'
+    """
+    return shard.replace("shard", "masks")
 
 
 def from_rows(rows: list[dict[str, object]], table: Table) -> pl.DataFrame:

@@ -11,7 +11,8 @@ from tests.learning.toy import discs, write_run
 
 from plainscan.errors import SplitError, TableError
 from plainscan.findings import FINDING_KEYS
-from plainscan.learning.dataset import Batch, Slices, _ahead, batches, epoch_order, mask_name, open_split
+from plainscan.learning.dataset import Batch, Slices, _ahead, batches, epoch_order, open_split
+from plainscan.tables import mask_name
 
 
 @pytest.fixture

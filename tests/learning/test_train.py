@@ -16,10 +16,10 @@ from plainscan.config import TrainSettings
 from plainscan.learning import checkpoint
 from plainscan.learning.augment import plain
 from plainscan.learning.checkpoint import BEST_FILE, CHECKPOINT_FILE
-from plainscan.learning.dataset import mask_name, open_split
+from plainscan.learning.dataset import open_split
 from plainscan.learning.distributed import Group
 from plainscan.learning.train import METRICS_FILE, State, Task, Trainer, learning_rate, make_optimizer, side
-from plainscan.tables import PREPARED, read
+from plainscan.tables import PREPARED, mask_name, read
 
 SETTINGS = TrainSettings(network="resnet18", epochs=2, batch=8, windows=((40.0, 80.0),), warmup=0.2)
 CPU = Group(torch.device("cpu"))

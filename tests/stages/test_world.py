@@ -10,9 +10,9 @@ from plainscan.config import WorldSettings
 from plainscan.ct.prepare import Box
 from plainscan.findings import FINDING_KEYS, index
 from plainscan.inference.held_out import RunSlices, mask_of
-from plainscan.learning.dataset import mask_name, open_split
+from plainscan.learning.dataset import open_split
 from plainscan.stages import world
-from plainscan.tables import PREPARED, TRUTH, read
+from plainscan.tables import PREPARED, TRUTH, mask_name, read
 
 SETTINGS = WorldSettings(patients=3, slices=3, size=64, finding_rate=1.0, tune=0.34, test=0.34, processes=1, seed=5)
 

@@ -84,7 +84,9 @@ class RunSlices:
     def _shard(self, name: str) -> NDArray[np.int16]:
         if name not in self._shards:
             try:
-                self._shards[name] = np.load(self._folder / "prepared" / name, mmap_mode="r", allow_pickle=False)
+                self._shards[name] = np.load(
+                    self._folder / tables.SHARD_FOLDER / name, mmap_mode="r", allow_pickle=False
+                )
             except (OSError, ValueError) as error:
                 raise _no_shard(name, "not a readable shard") from error
         return self._shards[name]

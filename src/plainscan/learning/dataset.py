@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 
 from plainscan.errors import SplitError, TableError
 from plainscan.findings import FINDING_KEYS
+from plainscan.tables import MASK_STEP, SHARD_FOLDER, mask_name
 
-SHARD_FOLDER: Final = "prepared"
-MASK_STEP: Final = 4  # pixels of a slice to one of its mask
 AGAIN: Final = "Run the stage that made the shards again: `prepare` or `world`."
 AHEAD: Final = 3  # batches read before they are asked for
 PATIENCE_S: Final = 0.1
@@ -123,15 +122,6 @@ def _open(path: Path, count: int) -> NDArray[np.int16]:
             remedy=AGAIN,
         )
     return shard
-
-
-def mask_name(shard: str) -> str:
-    """Name of the file that holds the masks of a shard.
-
-    >>> mask_name("shard-0003.npy")
-    'masks-0003.npy'
-    """
-    return shard.replace("shard", "masks")
 
 
 def _open_masks(path: Path, shard: NDArray[np.int16]) -> NDArray[np.uint16]:

@@ -30,9 +30,8 @@ from plainscan.errors import SourceError
 from plainscan.pictures import read_picture
 from plainscan.stages.chain import check_fresh
 from plainscan.stages.record import Counts, recorded, say, track
-from plainscan.tables import COHORT, MANIFEST, PREPARED, SLICE_KEY, read, whole_file, write
+from plainscan.tables import COHORT, MANIFEST, PREPARED, SHARD_FOLDER, SLICE_KEY, read, whole_file, write
 
-SHARD_FOLDER: Final = "prepared"
 SHARD_SLICES: Final = 1024
 PIECE_SLICES: Final = 48  # of one series at a time in a worker
 PROCESSES: Final = 2

@@ -29,7 +29,7 @@ from plainscan.inference.predict import calibrated, score, study_probability
 from plainscan.stages.chain import check_fresh
 from plainscan.stages.lineage import PATIENTS, check_init, origin, training_patients
 from plainscan.stages.record import Counts, fingerprint, recorded, say, track
-from plainscan.tables import MANIFEST, PREPARED, SPLITS, file_hash, read
+from plainscan.tables import MANIFEST, PREPARED, SHARD_FOLDER, SPLITS, file_hash, read
 
 if TYPE_CHECKING:
     from plainscan.learning.dataset import Slices
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 NEEDED: Final = ("torch", "onnx", "safetensors")
 TRAIN_FOLDER: Final = "train"
 MODEL_FOLDER: Final = "model"
-SHARD_FOLDER: Final = "prepared"
 CHUNK: Final = 64  # slices in memory while scoring
 TUNE_SHARE: Final = 10  # after each epoch, at most a tenth as many tuning slices are scored as were trained on
 FEWEST: Final = 100  # ... but so many when there are

@@ -33,13 +33,12 @@ from plainscan.phantom.anatomy import make_patient
 from plainscan.phantom.draw import draw_chronic
 from plainscan.phantom.study import Study, StudyOptions, make_study
 from plainscan.stages.record import Counts, recorded, say, track
+from plainscan.tables import MASK_STEP, SHARD_FOLDER
 
-SHARD_FOLDER: Final = "prepared"
 PATIENTS_PER_SHARD: Final = 32
 STUDIES: Final = 2  # of a patient
 CHRONIC_SHARE: Final = 0.3  # of the finding rate: studies with findings of earlier days
 ROOM: Final = 7 / 6  # a study's side over the network's: the head fills about this share of a picture
-MASK_STEP: Final = 4  # pixels of a slice to one of its mask in a shard
 COVERED: Final = 0.2  # a pixel of that mask belongs to a finding that fills this share of it
 MAKER: Final = "SYNTH-WORLD"
 _RULES: Final = f"{WORLD} {PREPARATION}"
@@ -124,7 +123,7 @@ def make_shard(folder: Path, settings: WorldSettings, number: int) -> int:
                 row = _row(made, i, patient, uid, split) | dict(zip(_PLACES, (name, len(rows), *box), strict=True))
                 rows.append(row)
     _save(folder / SHARD_FOLDER / name, np.stack(hu))
-    _save(folder / SHARD_FOLDER / name.replace("shard", "masks"), np.stack(masks))
+    _save(folder / SHARD_FOLDER / tables.mask_name(name), np.stack(masks))
     schema = {**tables.PREPARED.columns, "mask": pl.String, "mask_index": pl.Int32}
     with tables.whole_file(_rows_path(folder, number)) as partial:
         pl.DataFrame(rows, schema=schema, orient="row").write_parquet(partial)
