@@ -34,15 +34,15 @@ import polars as pl
 from numpy.typing import NDArray
 
 import plainscan
-from plainscan.bundle import Calibration, Card, located, read_card
+from plainscan.bundle import located, read_card
 from plainscan.config import SHIPPED, TrainSettings, make_section
 from plainscan.errors import UserError
 from plainscan.evaluation.hemorrhage import with_label
 from plainscan.evaluation.learning_curve import RANDOM, START, WORDS, Job, estimates, plan, plot, table
 from plainscan.findings import FINDING_KEYS
 from plainscan.inference.engine import Model
-from plainscan.inference.predict import score
 from plainscan.stages.external import check_unseen
+from plainscan.stages.train import bare_card, logits_of
 from plainscan.tables import PREPARED, file_hash, read, whole_file
 
 
@@ -103,25 +103,8 @@ class Bench:
         from plainscan.learning.export import to_onnx
 
         slices, settings = self.slices(), self.settings[job.start]
-        planes, size = slices.shape
-        exported = to_onnx(settings.network, state, size)
-        card = Card(
-            name=job.name,
-            plainscan=plainscan.__version__,
-            network=settings.network,
-            input_size=size,
-            windows=settings.windows,
-            neighbors=planes // 2,
-            pooling="log_mean_exp" if settings.network.endswith("-fine") else "mean",
-            findings=FINDING_KEYS,
-            calibration=tuple(Calibration(finding=key) for key in FINDING_KEYS),
-            operating_points=(),
-            provenance={},
-            model_sha256=hashlib.sha256(exported).hexdigest(),
-        )
-        model, tested = Model(exported, card), self.tested(job)
-        parts = [tested[i : i + 64] for i in range(0, len(tested), 64)]
-        return np.concatenate([score(model, slices.gather(part).hu).logits for part in parts])
+        exported = to_onnx(settings.network, state, slices.shape[1])
+        return logits_of(Model(exported, bare_card(settings, slices, exported)), slices, self.tested(job))
 
     def tested(self, job: Job) -> NDArray[np.intp]:
         """Rows of the prepared table."""

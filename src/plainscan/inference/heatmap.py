@@ -19,12 +19,6 @@ from plainscan.ct.prepare import MARGIN, Box, restore
 FULL_LOGITS: Final = 8.0  # this far above the operating point the color is full
 
 
-def grad_cam(maps: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Grad-CAM of any number of maps (..., grid, grid): the positive part, in logits, not scaled."""
-    positive: NDArray[np.float32] = np.maximum(maps, np.float32(0.0))
-    return positive
-
-
 def pooled(maps: NDArray[np.float32], pooling: Pooling) -> NDArray[np.float32]:
     """What a head makes of its maps before it adds the bias: their mean, or the logarithm of their mean odds.
 

@@ -13,7 +13,6 @@ import numpy as np
 from plainscan.phantom.anatomy import Patient
 from plainscan.phantom.draw_wide import draw_wide
 from plainscan.phantom.lesion import Placed, blob, sign
-from plainscan.phantom.lesion_space import Hydrocephalus
 from plainscan.phantom.lesion_tissue import EarlyInfarct, Mass
 from plainscan.phantom.place import (
     DEEP,
@@ -27,6 +26,7 @@ from plainscan.phantom.place import (
     draw_size,
     epidural,
     fracture,
+    hydrocephalus,
     intraventricular,
     inward,
     lacune,
@@ -129,17 +129,7 @@ def _stroke_bleed(rng: Rng, patient: Patient) -> list[Placed]:
 
 def _hydrocephalus(rng: Rng, patient: Patient) -> list[Placed]:
     del patient
-    amount = draw_size(rng, 5.0, 0.3, 3.0, 10.0)
-    return [
-        Hydrocephalus(
-            finding="hydrocephalus",
-            side="bilateral",
-            site="ventricles",
-            size_mm=4.4 + 2 * amount,
-            ventricle_mm=amount,
-            tight=float(rng.uniform(0.1, 0.5)),
-        )
-    ]
+    return [hydrocephalus(draw_size(rng, 5.0, 0.3, 3.0, 10.0), tight=float(rng.uniform(0.1, 0.5)))]
 
 
 def _early_infarct(rng: Rng, patient: Patient) -> list[Placed]:

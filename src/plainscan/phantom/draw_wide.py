@@ -13,8 +13,7 @@ import numpy as np
 
 from plainscan.phantom.anatomy import Patient
 from plainscan.phantom.lesion import Placed
-from plainscan.phantom.lesion_space import Hydrocephalus
-from plainscan.phantom.place import Rng, late_infarct
+from plainscan.phantom.place import Rng, hydrocephalus, late_infarct
 from plainscan.phantom.place_blood import (
     aneurysmal,
     any_clot,
@@ -115,17 +114,7 @@ def _scalp(rng: Rng, patient: Patient) -> list[Placed]:
 
 def _hydrocephalus(rng: Rng, patient: Patient) -> list[Placed]:
     del patient
-    amount = float(rng.uniform(3, 10))
-    return [
-        Hydrocephalus(
-            finding="hydrocephalus",
-            side="bilateral",
-            site="ventricles",
-            size_mm=4.4 + 2 * amount,
-            ventricle_mm=amount,
-            tight=float(rng.uniform(0.1, 0.7)),
-        )
-    ]
+    return [hydrocephalus(float(rng.uniform(3, 10)), tight=float(rng.uniform(0.1, 0.7)))]
 
 
 SCENARIOS: Final[tuple[tuple[float, Callable[[Rng, Patient], list[Placed]]], ...]] = (

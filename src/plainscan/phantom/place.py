@@ -14,7 +14,7 @@ from plainscan.phantom.lesion import Blob, Placed, Spot, Vector, blob, sign, spo
 from plainscan.phantom.lesion_clot import Intraparenchymal, Intraventricular
 from plainscan.phantom.lesion_hemorrhage import DuralSubdural, Epidural, Subarachnoid, Subdural
 from plainscan.phantom.lesion_skull import Fracture, ScalpHematoma
-from plainscan.phantom.lesion_space import Atrophy, MidlineShift
+from plainscan.phantom.lesion_space import Atrophy, Hydrocephalus, MidlineShift
 from plainscan.phantom.lesion_tissue import Cavity
 from plainscan.phantom.truth import Age, Side, Site
 
@@ -299,4 +299,16 @@ def atrophy(rng: Rng) -> Placed:
         sulcus_mm=float(rng.uniform(0.35, 0.9)),
         gap_mm=float(rng.uniform(0.6, 2.2)),
         ventricle_mm=float(rng.uniform(1.2, 3.4)),
+    )
+
+
+def hydrocephalus(amount_mm: float, tight: float) -> Placed:
+    """Ventricles wider by ``amount_mm`` on each side, the outer spaces pressed by the share ``tight``."""
+    return Hydrocephalus(
+        finding="hydrocephalus",
+        side="bilateral",
+        site="ventricles",
+        size_mm=4.4 + 2 * amount_mm,
+        ventricle_mm=amount_mm,
+        tight=tight,
     )

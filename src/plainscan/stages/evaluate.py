@@ -214,7 +214,7 @@ def _elsewhere(run_: _Run) -> pl.DataFrame:
 
 def _thresholds(card: Card) -> dict[tuple[str, str], float]:
     found = {(p.level, p.finding): p.threshold for p in card.operating_points}
-    return {("slice", ANY_FINDING): FALLBACK, **{(level, finding): t for (level, finding), t in found.items()}}
+    return {("slice", ANY_FINDING): FALLBACK} | found
 
 
 def _judge(
@@ -259,8 +259,8 @@ def _description(run_: _Run, predictions: pl.DataFrame) -> dict[str, Any]:
     from plainscan.evaluation.demographics import cohort_table
     from plainscan.evaluation.localization import IOU_THRESHOLD, TOLERANCE
 
-    card, synthetic = run_.model.card, summary.is_synthetic(run_.prepared)
-    synthetic = synthetic or tables.TRUTH.path(run_.folder).is_file()
+    card = run_.model.card
+    synthetic = summary.is_synthetic(run_.prepared) or tables.TRUTH.path(run_.folder).is_file()
     unit, splits = summary.split_unit(run_.prepared), summary.split_table(run_.prepared)
     external, judged = run_.task.external, summary.patients_by_class(predictions)
     point = next((p for p in card.operating_points if (p.level, p.finding) == ("slice", ANY_FINDING)), None)

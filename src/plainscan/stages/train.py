@@ -105,9 +105,9 @@ def _work(folder: Path, settings: TrainSettings, group: Group) -> Counts:
     for _ in track(trainer.steps(), "train", total=trainer.total - trainer.progress.step):
         pass
     model = _export(settings, trainer.best(), trainer.task.slices)
-    card = _card(settings, trainer.task.slices, model)
+    card = bare_card(settings, trainer.task.slices, model)
     tune = _open(folder, prepared, "tune")
-    logits = _logits(Model(model, card), tune, np.arange(len(tune)), "calibrate")
+    logits = logits_of(Model(model, card), tune, np.arange(len(tune)), "calibrate")
     calibration = _calibration(logits, tune.labels)
     points = _operating_points(prepared, calibrated(logits, calibration), tune.labels, settings.target_sensitivity)
     figures = _figures(logits, tune.labels)
@@ -134,7 +134,7 @@ def _trainer(folder: Path, settings: TrainSettings, prepared: pl.DataFrame, grou
 
     def score_epoch(state: State) -> dict[str, float]:
         model = _export(settings, state, slices)
-        return _figures(_logits(Model(model, _card(settings, slices, model)), tune, chosen), tune.labels[chosen])
+        return _figures(logits_of(Model(model, bare_card(settings, slices, model)), tune, chosen), tune.labels[chosen])
 
     target = folder / TRAIN_FOLDER
     target.mkdir(parents=True, exist_ok=True)
@@ -184,7 +184,7 @@ def _export(settings: TrainSettings, state: State, slices: Slices) -> bytes:
     return to_onnx(settings.network, state, slices.shape[1])
 
 
-def _card(settings: TrainSettings, slices: Slices, model: bytes) -> Card:
+def bare_card(settings: TrainSettings, slices: Slices, model: bytes) -> Card:
     """A card without calibration, operating points and provenance."""
     planes, size = slices.shape
     return Card(
@@ -203,7 +203,7 @@ def _card(settings: TrainSettings, slices: Slices, model: bytes) -> Card:
     )
 
 
-def _logits(model: Model, slices: Slices, chosen: NDArray[np.int64], label: str = "") -> Logits:
+def logits_of(model: Model, slices: Slices, chosen: NDArray[np.int64], label: str = "") -> Logits:
     """Logits (slices, findings) of some slices, by the one scoring path."""
     chunks = [chosen[start : start + CHUNK] for start in range(0, len(chosen), CHUNK)]
     watched = track(chunks, label) if label else chunks
