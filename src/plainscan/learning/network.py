@@ -132,6 +132,12 @@ class ResNet(nn.Module):
         return result
 
 
+def frozen_parts(model: ResNet, stages: int) -> list[nn.Module]:
+    """The modules up to and with a stage of the trunk; none for 0."""
+    names = ["conv1", "bn1", *(f"layer{number}" for number in range(1, stages + 1))] if stages else []
+    return [model.get_submodule(name) for name in names]
+
+
 def build(name: str, channels: int, findings: int, seed: int) -> ResNet:
     """A network with fresh weights: a pure function of its arguments; the global generator is left as it was.
 
