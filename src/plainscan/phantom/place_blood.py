@@ -35,6 +35,7 @@ EPIDURALS: Final[tuple[tuple[Site, tuple[float, float, float], tuple[float, floa
     ("temporal", *LOBES["temporal"], None),
     ("occipital", *LOBES["occipital"], None),
     ("temporal", (0.66, -0.48, -0.36), (-60.0, -8.0), -12.0),  # the pole
+    ("temporal", (0.8, -0.2, -0.42), (-45.0, 14.0), -14.0),  # the middle fossa
     ("posterior_fossa", (0.55, 0.75, -0.5), (12.0, 99.0), -40.0),
     ("vertex", (0.15, 0.1, 1.0), (-70.0, 70.0), None),
 )
@@ -54,6 +55,7 @@ CISTERNS: Final[tuple[tuple[Site, tuple[float, float, float], tuple[float, float
     ("sylvian_fissure", (42, -8, 43), (9.0, 30.0)),
     ("interhemispheric_fissure", (0, -50, 52), (12.0, 34.0)),
 )
+BESIDE_BONE_HU: Final = 5.0  # of what was measured in blood at the bone, bone's own light: it is added by the scene
 SHEAR: Final[tuple[tuple[Site, tuple[float, float, float]], ...]] = (
     ("frontal", (26, -42, 72)),
     ("parietal", (30, 10, 84)),
@@ -91,8 +93,8 @@ def any_epidural(rng: Rng, patient: Patient) -> tuple[list[Placed], Spot, Side, 
         size_mm=thick,
         age="acute",
         spot=place,
-        radius_mm=float(9 + (1.3 * thick + 5) * rng.uniform(0.75, 1.25)),
-        blood_hu=acute_hu(rng, 0.1 * (thick > 6)),
+        radius_mm=float(12 + (1.8 * thick + 8) * rng.uniform(0.8, 1.5)),
+        blood_hu=acute_hu(rng, 0.1 * (thick > 6)) - BESIDE_BONE_HU,
         swirl_hu=0.0,
         sutures_mm=sutures,
         shape=wobble(rng, 14),
@@ -138,7 +140,7 @@ def _subdural_blood(rng: Rng) -> tuple[Age, float, Mixture | None]:
     kind = rng.random()
     old, fresh = float(rng.uniform(10, 24)), float(rng.uniform(50, 72))
     if kind < 0.5:
-        return "acute", acute_hu(rng, 0.08), _fresh(rng, 0.1)
+        return "acute", acute_hu(rng, 0.08) - BESIDE_BONE_HU, _fresh(rng, 0.1)
     if kind < 0.62:
         return "subacute", float(rng.uniform(28, 44)), None
     if kind < 0.72:

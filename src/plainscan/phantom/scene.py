@@ -62,15 +62,17 @@ def make_scene(rng: np.random.Generator, patient: Patient, lesions: tuple[Placed
     return Scene(patient, number, look, lesions, Pose(turn, np.round(shift, 2)), round(tilt, 1))
 
 
-def render_plane(scene: Scene, geometry: Geometry, slice_index: int) -> tuple[F32, F32]:
+def render_plane(scene: Scene, geometry: Geometry, slice_index: int, blur_mm: float = 0.0) -> tuple[F32, F32]:
     """One ideal slice: the mean of planes through its thickness, each with edges as soft as it is thick.
+
+    ``blur_mm`` is the scanner's, see ``tissue.Edge``.
 
     Returns:
         HU (rows, columns), float32, and (lesions, rows, columns), float32, share of each pixel filled.
     """
     hu = np.full(geometry.shape, tissue.AIR_HU, np.float32)
     shares = np.zeros((len(scene.lesions), *geometry.shape), np.float32)
-    slab = _slab(scene, geometry, slice_index)
+    slab = _slab(scene, geometry, slice_index, blur_mm)
     if slab is None:
         return hu, shares
     head, brain = _at_nodes(scene, slab)
@@ -157,7 +159,7 @@ def _steps(out: F32, start: F32, rise: F32) -> None:
         np.add(out[:, k - 1], rise, out=out[:, k])
 
 
-def _slab(scene: Scene, geometry: Geometry, slice_index: int) -> Slab | None:
+def _slab(scene: Scene, geometry: Geometry, slice_index: int, blur_mm: float) -> Slab | None:
     """The part of a slice that holds the head; None when there is none."""
     thickness = float(geometry.thickness_mm[slice_index])
     count = int(np.searchsorted(PLANES_ABOVE_MM, thickness) + 1)
@@ -175,9 +177,11 @@ def _slab(scene: Scene, geometry: Geometry, slice_index: int) -> Slab | None:
     step = int(np.clip(round(NODE_MM / geometry.pixel_mm), 1, 8))
     offsets = (np.arange(count) - (count - 1) / 2) * thickness / count
     corner = start + down * box[0].start + right * box[1].start
-    corners = corner + offsets[:, None] * (turn @ geometry.normal())
+    normal = turn @ geometry.normal()
+    corners = corner + offsets[:, None] * normal
     shape = (-(-(box[0].stop - box[0].start) // step) + 1, -(-(box[1].stop - box[1].start) // step) + 1)
-    return Slab(box, corners, down, right, shape, step, Edge(geometry.pixel_mm, thickness / count))
+    edge = Edge(geometry.pixel_mm, thickness / count, (float(normal[0]), float(normal[1]), float(normal[2])), blur_mm)
+    return Slab(box, corners, down, right, shape, step, edge)
 
 
 def _points(start: Vector, down: Vector, right: Vector, rows: F32, columns: F32) -> F32:
@@ -219,11 +223,14 @@ def _pushed(scene: Scene, points: F32, cavity: F32) -> F32 | None:
 
     ``cavity`` is the field there.
     """
-    moves = [move for lesion in scene.lesions if (move := lesion.push(*points)) is not None]
-    if not moves:
+    x, y, z = points
+    pushed = [move for lesion in scene.lesions if (move := lesion.push(x, y, z)) is not None]
+    pressed = [move for lesion in scene.lesions if (move := lesion.press(x, y, z, cavity)) is not None]
+    if not pushed and not pressed:
         return None
-    held = np.clip(cavity / 18, 0, 1)  # at the skull nothing moves
-    return f32(points + held * np.sum(moves, axis=0, dtype=np.float32))
+    held = np.clip(cavity / 18, 0, 1)  # at the skull nothing moves but what a collection there presses away
+    nothing = np.zeros_like(points)
+    return f32(points + held * sum(pushed, start=nothing) + sum(pressed, start=nothing))
 
 
 def _paint(scene: Scene, slab: Slab, plane: int, head: F32, brain: F32) -> tuple[F32, F32]:
@@ -244,36 +251,42 @@ def _paint(scene: Scene, slab: Slab, plane: int, head: F32, brain: F32) -> tuple
     cavity[outer] = fields.cavity
     inside = np.flatnonzero(cavity > -2)
     if inside.size:
-        view, within = _brain(scene, slab, plane, brain[:, plane], cavity[inside], inside)
-        _fill_cavity(scene, view, hu, shares, inside, within)
+        view, within, light = _brain(scene, slab, plane, brain[:, plane], cavity[inside], inside)
+        _fill_cavity(scene, view, shares, inside, within)
+        part = hu[inside]
+        tissue.mix(part, within, view.hu + light)
+        hu[inside] = part
     return hu, shares
 
 
-def _brain(scene: Scene, slab: Slab, plane: int, at_nodes: F32, cavity: F32, inside: Index) -> tuple[BrainView, F32]:
-    """The brain on one plane before the findings are painted, and the share of each pixel inside the skull.
+def _brain(
+    scene: Scene, slab: Slab, plane: int, at_nodes: F32, cavity: F32, inside: Index
+) -> tuple[BrainView, F32, F32]:
+    """The brain on one plane before the findings are painted, the share of each pixel inside the skull, bone's light.
 
-    The share is taken before extra-axial blood moves the brain's surface, which is then no longer the bone's.
+    The last two are taken before extra-axial blood moves the brain's surface, which is then no longer the bone's.
     """
     values = slab.refine(at_nodes, inside)
     points = slab.pixels(plane, inside)
     fields = BrainFields(values[3 + MIDLINE], values[1], values[2], cavity.copy(), *values[3:])
     edge = slab.edge
-    within = tissue.inside_share(fields, edge)
+    within, light = tissue.inside_share(fields, edge), tissue.bone_light(fields, scene.look)
     for lesion in scene.lesions:
         lesion.change_brain(fields, *points)
     now = tissue.spaces(fields, scene.look, edge)
     normal = now if scene.look == scene.patient.look else tissue.spaces(fields, scene.patient.look, edge)
     hu = tissue.brain_hu(fields, now, scene.look, edge)
     for speck in scene.patient.specks:
-        speck.paint(hu, fields, edge.pixel_mm)
-    return BrainView(hu, points[0], points[1], points[2], fields, now, normal, edge), within
+        speck.paint(hu, fields, edge)
+    return BrainView(hu, points[0], points[1], points[2], fields, now, normal, edge), within, light
 
 
-def _fill_cavity(scene: Scene, view: BrainView, hu: F32, shares: F32, inside: Index, within: F32) -> None:
-    for row, lesion in zip(shares, scene.lesions, strict=True):
+def _fill_cavity(scene: Scene, view: BrainView, shares: F32, inside: Index, within: F32) -> None:
+    for i, lesion in enumerate(scene.lesions):
         filled = lesion.paint_brain(view)
-        if filled is not None:
-            row[inside] = np.maximum(row[inside], filled * within)
-    part = hu[inside]
-    tissue.mix(part, within, view.hu)
-    hu[inside] = part
+        if filled is None:
+            continue
+        shares[i, inside] = np.maximum(shares[i, inside], filled * within)
+        for j in range(i) if lesion.extra_axial else ():
+            if scene.lesions[j].extra_axial:
+                shares[j, inside] *= 1 - filled

@@ -26,6 +26,8 @@ physiological calcium  110..400    above blood, below bone: a choice, not a meas
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -42,6 +44,7 @@ DURA_HU: Final = 48.0
 SINUS_HU: Final = 54.0
 GLOBE_HU: Final = 12.0
 LENS_HU: Final = 75.0
+_SOLID_STEP_MM: Final = 2.5  # a small solid is looked at this often through the thickness of a plane
 NO_FLUID: Final = (0.0, 0.0, 0.0, 0.0, 0.0)
 
 
@@ -108,10 +111,44 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """How soft edges are on a plane: pixel size and, for surfaces level with the plane, the step between planes."""
+    """How soft edges are on a plane.
+
+    Args:
+        pixel_mm: Size of a pixel.
+        plane_mm: The step between planes, for surfaces level with them.
+        normal: Unit vector across the planes, in head coordinates.
+        blur_mm: Standard deviation of the scanner's point spread, which comes later: what it will hide is in no mask.
+    """
 
     pixel_mm: float
     plane_mm: float
+    normal: tuple[float, float, float] = (0.0, 0.0, 1.0)
+    blur_mm: float = 0.0
+
+    @property
+    def seen_mm(self) -> float:
+        """Thinner than this, blood along bone or dura is lost in their edge: a choice by looking."""
+        return 1.5 + 1.2 * self.blur_mm
+
+    def filled(
+        self, inside: Callable[[F32, F32, F32], F32], x: F32, y: F32, z: F32, soft_mm: float | None = None
+    ) -> F32:
+        """Share of each pixel that a small solid fills through the thickness of the plane, (n,), float32, [0, 1].
+
+        Args:
+            inside: Signed distance at points, mm, positive inside.
+            x: Points on the plane's middle, as y and z, (n,), float32, mm.
+            y: The same.
+            z: The same.
+            soft_mm: Width of the solid's edge in the plane; that of a pixel when not given.
+        """
+        count = max(1, math.ceil(self.plane_mm / _SOLID_STEP_MM))
+        total = np.zeros(x.shape, np.float32)
+        for i in range(count):
+            away = np.float32(((i + 0.5) / count - 0.5) * self.plane_mm)
+            dx, dy, dz = (away * np.float32(part) for part in self.normal)
+            total += cover(inside(x + dx, y + dy, z + dz), soft_mm or self.pixel_mm)
+        return total / np.float32(count)
 
 
 def mix(hu: F32, share: Numbers, value: float | Numbers) -> None:
@@ -203,7 +240,7 @@ def inside_share(f: BrainFields, edge: Edge) -> F32:
 
 
 def brain_hu(f: BrainFields, s: Spaces, look: Look, edge: Edge) -> F32:
-    """HU of the healthy brain at intracranial points, (n,), float32."""
+    """HU of the healthy brain at intracranial points, before ``bone_light``, (n,), float32."""
     px = edge.pixel_mm
     hu = look.white_hu + s.gray * (look.gray_hu - look.white_hu)
     folia = look.gray_hu - 2.5 + 1.6 * np.sin(f.hindbrain * 1.7 + 2 * f.patchy)
@@ -217,9 +254,17 @@ def brain_hu(f: BrainFields, s: Spaces, look: Look, edge: Edge) -> F32:
         hu -= 11 * look.leukoaraiosis * around * (1 - s.gray) * s.supra
     mix(hu, s.csf, look.csf_hu)
     _dura(hu, f, look, px)
-    hu += look.rim_hu * np.exp(np.maximum(f.cavity, 0) * np.float32(-1 / look.rim_mm))
-    hu += look.base_hu * np.clip((30 - f.z) / 30, 0, 1)
     return hu.astype(np.float32)
+
+
+def bone_light(f: BrainFields, look: Look) -> F32:
+    """By how much everything beside bone is brighter, brain and blood alike, (n,), float32, HU.
+
+    What beam hardening and scatter leave uncorrected; ``f`` before extra-axial blood moves the brain's surface.
+    """
+    light = look.rim_hu * np.exp(np.maximum(f.cavity, 0) * np.float32(-1 / look.rim_mm))
+    light += look.base_hu * np.clip((30 - f.z) / 30, 0, 1)
+    return light.astype(np.float32)
 
 
 def _dura(hu: F32, f: BrainFields, look: Look, px: float) -> None:
