@@ -139,24 +139,30 @@ class Slab:
 
     def refine(self, values: F32, index: Index | None = None) -> F32:
         """Fields at one plane's nodes (fields, m) to all or some of its pixels, (fields, n)."""
-        rows, columns = self.node_shape
-        part = np.float32(1 / self.step)
-        at = values.reshape(-1, rows, columns)
-        tall = np.empty((len(at), rows - 1, self.step, columns), np.float32)
-        _steps(tall.swapaxes(1, 2), at[:, :-1], np.diff(at, axis=1) * part)
-        wide = np.empty((self.shape[0], columns - 1, self.step), np.float32)  # of one field: small enough for the cache
-        out = np.empty((len(at), wide.size if index is None else index.size), np.float32)
-        for field, row in zip(tall.reshape(len(at), -1, columns), out, strict=True):
-            _steps(wide.swapaxes(1, 2), field[:, :-1], np.diff(field, axis=1) * part)
-            row[:] = wide.ravel() if index is None else wide.ravel().take(index)
+        low, high, width = 0, self.node_shape[0] - 1, self.shape[1]  # rows of nodes around the pixels that are wanted
+        if index is not None and index.size:  # ascending
+            low, high = int(index[0]) // width // self.step, int(index[-1]) // width // self.step + 1
+            index = index - low * self.step * width
+        at = values.reshape(-1, *self.node_shape)[:, low : high + 1]
+        wide = np.empty((*at.shape[:2], at.shape[2] - 1, self.step), np.float32)
+        _steps(np.moveaxis(wide, 3, 0), at[:, :, :-1], at[:, :, 1:])
+        tall = np.empty((high - low, self.step, width), np.float32)  # of one field: small enough for the cache
+        out = np.empty((len(at), tall.size if index is None else index.size), np.float32)
+        for field, row in zip(wide.reshape(*at.shape[:2], width), out, strict=True):
+            _steps(tall.swapaxes(0, 1), field[:-1], field[1:])
+            if index is None:
+                row[:] = tall.ravel()
+            else:
+                tall.ravel().take(index, out=row, mode="clip")  # any other mode works on a copy of ``row``
         return out
 
 
-def _steps(out: F32, start: F32, rise: F32) -> None:
-    """Start, start + rise, start + 2 rise, ... along axis 1 of ``out``, in place."""
-    out[:, 0] = start
-    for k in range(1, out.shape[1]):
-        np.add(out[:, k - 1], rise, out=out[:, k])
+def _steps(out: F32, start: F32, end: F32) -> None:
+    """From start on toward end, by equal steps along axis 0 of ``out``, in place; the last stops a step short."""
+    rise = (end - start) * np.float32(1 / len(out))
+    out[0] = start
+    for k in range(1, len(out)):
+        np.add(out[k - 1], rise, out=out[k])
 
 
 def _slab(scene: Scene, geometry: Geometry, slice_index: int, blur_mm: float) -> Slab | None:
@@ -238,7 +244,8 @@ def _paint(scene: Scene, slab: Slab, plane: int, head: F32, brain: F32) -> tuple
     skin, cavity = slab.refine(head[[SKIN, CAVITY], plane])
     hu = np.full(len(skin), tissue.AIR_HU, np.float32)
     shares = np.zeros((len(scene.lesions), len(skin)), np.float32)
-    outer = np.flatnonzero((skin > -_OUTSIDE_MM) & (cavity < _INSIDE_MM))
+    beyond, deep = _margins_mm(scene, slab.edge)
+    outer = np.flatnonzero((skin > -beyond) & (cavity < deep))
     fields = HeadFields(*slab.pixels(plane, outer), *slab.refine(head[:, plane], outer))
     for lesion in scene.lesions:
         lesion.change_head(fields)
@@ -257,6 +264,18 @@ def _paint(scene: Scene, slab: Slab, plane: int, head: F32, brain: F32) -> tuple
         tissue.mix(part, within, view.hu + light)
         hu[inside] = part
     return hu, shares
+
+
+def _margins_mm(scene: Scene, edge: Edge) -> tuple[float, float]:
+    """How far beyond the skin and into the cavity anything but air and brain may lie: with no finding there, an edge.
+
+    An edge reaches half its width to both sides; fields change by 1 mm per mm of height at most.
+    """
+    kinds = {type(lesion) for lesion in scene.lesions}
+    if any((kind.change_head, kind.paint_head) != (Placed.change_head, Placed.paint_head) for kind in kinds):
+        return _OUTSIDE_MM, _INSIDE_MM
+    soft = 0.5 * (edge.pixel_mm + edge.plane_mm) + 0.1
+    return soft, max(soft, 2.0)
 
 
 def _brain(
