@@ -67,6 +67,7 @@ class Look:
         cavum_mm: Half-width of a cavum of the septum pellucidum; 0 is none.
         leukoaraiosis: Low density of white matter around the ventricles, 0 to 1.
         cisterna_mm: By how much the cisterns are wider than usual.
+        folia_hu: Contrast of the cerebellum's folia.
         rim_hu: By how much brain beside bone is brighter: what beam hardening and scatter leave uncorrected.
         rim_mm: How deep that reaches.
         base_hu: By how much brain at the skull base is brighter for the same reason.
@@ -95,6 +96,7 @@ class Look:
     cavum_mm: float = 0.0
     leukoaraiosis: float = 0.0
     cisterna_mm: float = 0.0
+    folia_hu: float = 3.0
     rim_hu: float = 8.0
     rim_mm: float = 7.0
     base_hu: float = 5.0
@@ -206,7 +208,7 @@ def brain_hu(f: BrainFields, s: Spaces, look: Look, edge: Edge) -> F32:
     """HU of the healthy brain at intracranial points, (n,), float32."""
     px = edge.pixel_mm
     hu = look.white_hu + s.gray * (look.gray_hu - look.white_hu)
-    folia = look.gray_hu - 2.5 + 1.6 * np.sin(f.hindbrain * 1.7 + 2 * f.patchy)
+    folia = look.gray_hu - 2.5 + 0.5 * look.folia_hu * np.sin(f.hindbrain * 1.7 + 2 * f.patchy)
     folia -= 9 * look.sulcus_mm * np.clip(np.sin(f.hindbrain * 1.1 + 2.5 * f.patchy) - 0.4, 0, 1)
     stem = cover(f.brainstem + 1, 3.0)
     folia += stem * (look.white_hu + 4.0 - folia)
