@@ -102,7 +102,7 @@ def draw_look(rng: np.random.Generator, age: int) -> Look:
     ventricle = float(-1.0 + 2.4 * old + rng.normal(0, 0.7))
     globe = float(rng.uniform(2, 18))
     return Look(
-        sulcus_mm=float(np.clip(0.05 + 0.8 * old**1.3 + rng.normal(0.14, 0.17), 0.0, 1.7)),
+        sulcus_mm=float(np.clip(0.05 + 1.1 * old**1.3 + rng.normal(0.15, 0.2), 0.0, 2.0)),
         gap_mm=float(np.clip(0.35 + 1.2 * old + rng.normal(0.1, 0.35) + (1.2 if age < 2 else 0), 0.1, 3.2)),
         ventricle_mm=ventricle,
         white_hu=white,
