@@ -53,7 +53,7 @@ def make_patient(rng: np.random.Generator, number: int = 0, wide: bool = False) 
 def _build(rng: np.random.Generator, sex: Literal["F", "M"]) -> Build:
     return Build(
         scale=np.clip(rng.normal(1.0, 0.03, 3), 0.92, 1.08) * (0.975 if sex == "F" else 1.01),
-        calvaria_mm=float(rng.uniform(2.9, 5.4)),
+        calvaria_mm=float(rng.uniform(2.4, 4.6)),
         scalp_mm=float(rng.uniform(3.5, 7.5)),
         frontal=float(rng.choice([0.3, 0.7, 0.9, 1.0, 1.2])),
     )

@@ -16,7 +16,18 @@ from numpy.typing import NDArray
 from plainscan.phantom import anatomy_brain as brain
 from plainscan.phantom import anatomy_head as head
 from plainscan.phantom.anatomy_wide import Build
-from plainscan.phantom.atlas import F32, Atlas, Grid, Vector, build, f32, gauss, periodic_noise, smooth_max, smooth_noise
+from plainscan.phantom.atlas import (
+    F32,
+    Atlas,
+    Grid,
+    Vector,
+    build,
+    f32,
+    gauss,
+    periodic_noise,
+    smooth_max,
+    smooth_noise,
+)
 
 WARP_GRID: Final = Grid((-110.0, -145.0, -130.0), 10.0, (23, 29, 28))
 NOISE_MM: Final = (5.0, 8.0, 11.0, 16.0)  # correlation: of texture, of the rough skull base, of patches, of outlines

@@ -68,7 +68,7 @@ def draw_build(rng: np.random.Generator, age: int, sex: Literal["F", "M"]) -> Bu
     grown = float(0.74 + 0.26 * np.clip(age / 9, 0, 1) ** 0.5)
     scale = np.clip(rng.normal(1.0, (0.055, 0.05, 0.04)), 0.87, 1.13) * grown * (0.975 if sex == "F" else 1.01)
     adult = min(age / 16, 1.0)
-    thick = float(np.clip(4.2 * np.exp(rng.normal(0, 0.38)), 1.8, 10.0))
+    thick = float(np.clip(3.4 * np.exp(rng.normal(0, 0.42)), 1.6, 10.0))
     old_woman = age > 45 and sex == "F"
     return Build(
         scale=scale,
@@ -77,7 +77,7 @@ def draw_build(rng: np.random.Generator, age: int, sex: Literal["F", "M"]) -> Bu
         warp_mm=float(rng.uniform(1.2, 3.2)),
         fold_zoom=float(np.exp(rng.normal(0, 0.16))),
         calvaria_mm=float(np.clip(1.6 + (thick - 1.6) * adult, 1.5, 10.0)),
-        scalp_mm=float(np.clip(5.2 * np.exp(rng.normal(0, 0.55)), 1.5, 18.0)),
+        scalp_mm=float(np.clip(6.0 * np.exp(rng.normal(0, 0.6)), 1.5, 18.0)),
         temporal_mm=float(rng.uniform(1.5, 8.5) * (0.5 + 0.5 * adult)),
         frontal=float(rng.uniform(0.1, 1.5) * adult),
         hyperostosis_mm=float(rng.uniform(2, 8)) if rng.random() < (0.15 if old_woman else 0.03) else 0.0,
@@ -97,8 +97,8 @@ def _crest(rng: np.random.Generator, most_mm: float) -> float:
 def draw_look(rng: np.random.Generator, age: int) -> Look:
     """Widths and densities; as wide as is still no finding, for this age."""
     old = float(np.clip((age - 30) / 55, 0, 1.15))
-    white = float(np.clip(rng.normal(30.5, 3.8), 20, 39))
-    gray = white + float(np.clip(rng.normal(9.0, 2.8), 3.5, 16.0) if age > 2 else rng.uniform(0.5, 6.0))
+    white = float(np.clip(rng.normal(29.8, 3.6), 20, 39))
+    gray = white + float(np.clip(rng.normal(9.5, 2.8), 5.0, 16.0) if age > 2 else rng.uniform(0.5, 6.0))
     ventricle = float(-1.0 + 2.4 * old + rng.normal(0, 0.7))
     globe = float(rng.uniform(2, 18))
     return Look(

@@ -181,8 +181,8 @@ def spaces(f: BrainFields, look: Look, edge: Edge) -> Spaces:
     ventricle *= 1 - 0.8 * septum * cover(f.z - 56, 3.0)  # septum pellucidum
     midline = np.where(f.falx > -1, np.abs(f.x), 99.0).astype(np.float32)
     surface = np.minimum(f.cavity - look.gap_mm, midline)
-    reach = 15 + 4 * f.patchy
-    half = look.sulcus_mm * np.clip(1.2 - surface / reach, 0, 1.3) * np.clip(1 + 0.45 * f.patchy, 0.1, 2)
+    reach = 17 + 4 * f.patchy
+    half = look.sulcus_mm * np.clip(1.2 - surface / reach, 0, 1.3) * np.clip(1 + 0.3 * f.patchy, 0.2, 2)
     csf = slab(f.sulcus, half, px + f.sulcus_rise * edge.plane_mm)
     csf = np.maximum(csf, cover(look.gap_mm * (1 + 0.4 * f.patchy) - f.cavity, px + 0.6))
     csf = np.maximum(csf, cover(0.5 + 0.8 * look.sulcus_mm - midline, px))
