@@ -70,6 +70,7 @@ class Look:
         cavum_mm: Half-width of a cavum of the septum pellucidum; 0 is none.
         leukoaraiosis: Low density of white matter around the ventricles, 0 to 1.
         cisterna_mm: By how much the cisterns are wider than usual.
+        folia_hu: Contrast of the cerebellum's folia.
         rim_hu: By how much brain beside bone is brighter: what beam hardening and scatter leave uncorrected.
         rim_mm: How deep that reaches.
         base_hu: By how much brain at the skull base is brighter for the same reason.
@@ -98,6 +99,7 @@ class Look:
     cavum_mm: float = 0.0
     leukoaraiosis: float = 0.0
     cisterna_mm: float = 0.0
+    folia_hu: float = 3.0
     rim_hu: float = 8.0
     rim_mm: float = 7.0
     base_hu: float = 5.0
@@ -216,8 +218,8 @@ def spaces(f: BrainFields, look: Look, edge: Edge) -> Spaces:
     ventricle *= 1 - 0.8 * septum * cover(f.z - 56, 3.0)  # septum pellucidum
     midline = np.where(f.falx > -1, np.abs(f.x), 99.0).astype(np.float32)
     surface = np.minimum(f.cavity - look.gap_mm, midline)
-    reach = 15 + 4 * f.patchy
-    half = look.sulcus_mm * np.clip(1.2 - surface / reach, 0, 1.3) * np.clip(1 + 0.45 * f.patchy, 0.1, 2)
+    reach = 17 + 4 * f.patchy
+    half = look.sulcus_mm * np.clip(1.2 - surface / reach, 0, 1.3) * np.clip(1 + 0.3 * f.patchy, 0.2, 2)
     csf = slab(f.sulcus, half, px + f.sulcus_rise * edge.plane_mm)
     csf = np.maximum(csf, cover(look.gap_mm * (1 + 0.4 * f.patchy) - f.cavity, px + 0.6))
     csf = np.maximum(csf, cover(0.5 + 0.8 * look.sulcus_mm - midline, px))
@@ -243,7 +245,7 @@ def brain_hu(f: BrainFields, s: Spaces, look: Look, edge: Edge) -> F32:
     """HU of the healthy brain at intracranial points, before ``bone_light``, (n,), float32."""
     px = edge.pixel_mm
     hu = look.white_hu + s.gray * (look.gray_hu - look.white_hu)
-    folia = look.gray_hu - 2.5 + 1.6 * np.sin(f.hindbrain * 1.7 + 2 * f.patchy)
+    folia = look.gray_hu - 2.5 + 0.5 * look.folia_hu * np.sin(f.hindbrain * 1.7 + 2 * f.patchy)
     folia -= 9 * look.sulcus_mm * np.clip(np.sin(f.hindbrain * 1.1 + 2.5 * f.patchy) - 0.4, 0, 1)
     stem = cover(f.brainstem + 1, 3.0)
     folia += stem * (look.white_hu + 4.0 - folia)
