@@ -68,7 +68,7 @@ def draw_build(rng: np.random.Generator, age: int, sex: Literal["F", "M"]) -> Bu
     grown = float(0.74 + 0.26 * np.clip(age / 9, 0, 1) ** 0.5)
     scale = np.clip(rng.normal(1.0, (0.055, 0.05, 0.04)), 0.87, 1.13) * grown * (0.975 if sex == "F" else 1.01)
     adult = min(age / 16, 1.0)
-    thick = float(np.clip(3.4 * np.exp(rng.normal(0, 0.42)), 1.6, 10.0))
+    thick = float(np.clip(3.1 * np.exp(rng.normal(0, 0.42)), 1.6, 10.0))
     old_woman = age > 45 and sex == "F"
     return Build(
         scale=scale,
@@ -83,7 +83,7 @@ def draw_build(rng: np.random.Generator, age: int, sex: Literal["F", "M"]) -> Bu
         hyperostosis_mm=float(rng.uniform(2, 8)) if rng.random() < (0.15 if old_woman else 0.03) else 0.0,
         pneumatised_mm=float(rng.normal(0, 2.0) - 5 * (1 - adult)),
         uneven=float(rng.uniform(0.05, 0.22)),
-        pits_mm=float(rng.uniform(0.1, 1.4) * (0.3 + 0.7 * adult)),
+        pits_mm=float(rng.uniform(0.1, 1.4) * (0.1 + 0.9 * adult)),
         crests_mm=(_crest(rng, 7.0 * adult), _crest(rng, 6.0 * adult)),
         roof_mm=float(rng.uniform(0.5, 4.0)),
         base=0.4 + 0.6 * adult,
@@ -98,7 +98,7 @@ def draw_look(rng: np.random.Generator, age: int) -> Look:
     """Widths and densities; as wide as is still no finding, for this age."""
     old = float(np.clip((age - 30) / 55, 0, 1.15))
     white = float(np.clip(rng.normal(29.8, 3.6), 20, 39))
-    gray = white + float(np.clip(rng.normal(9.5, 2.8), 5.0, 16.0) if age > 2 else rng.uniform(0.5, 6.0))
+    gray = white + float(np.clip(rng.normal(10.8, 2.8), 5.0, 17.0) if age > 2 else rng.uniform(0.5, 6.0))
     ventricle = float(-1.0 + 2.4 * old + rng.normal(0, 0.7))
     globe = float(rng.uniform(2, 18))
     return Look(

@@ -232,7 +232,7 @@ def spaces(f: BrainFields, look: Look, edge: Edge) -> Spaces:
     csf = np.maximum(np.maximum(csf, cover(f.cistern + 0.5 * look.gap_mm + look.cisterna_mm, px)), ventricle)
     sheet = np.where(surface < reach + 2, np.abs(f.sulcus) - half, 99.0)
     ribbon = np.minimum(np.minimum(surface, sheet), -f.fissure - 1.5)
-    gray = np.maximum(cover(3.0 - ribbon, px + 1.0), cover(f.deep_gray, px + 0.6))
+    gray = np.maximum(cover(3.0 - ribbon, px + 1.5 + 0.5 * f.sulcus_rise * edge.plane_mm), cover(f.deep_gray, px + 0.6))
     return Spaces(csf.astype(np.float32), ventricle, gray.astype(np.float32), supra)
 
 
