@@ -209,9 +209,10 @@ def test_an_epidural_presses_the_brain_under_it_away(patient: Patient) -> None:
     before, after = (plane(patient, 66.0, *found)[0] for found in ((), (thick,)))
     held, _ = plane(patient, 66.0, replace(thick, radius_mm=0.1))  # no lens, no pressure
     np.testing.assert_array_equal(before, held)
-    deep = np.s_[90:140, 118:145]  # left lateral ventricle and the tissue around it, beneath the lens
-    assert np.abs(after - before)[deep].mean() > 0.5
-    assert np.abs(after - before)[90:140, 40:100].mean() < 0.5  # the other hemisphere, far from it
+    change = np.abs(after - before)
+    beneath, other_side = change[90:140, 118:145].mean(), change[90:140, 40:100].mean()  # left ventricle; far from it
+    assert beneath > 0.3
+    assert beneath > 4 * other_side
 
 
 def test_where_two_collections_lie_on_each_other_a_pixel_belongs_to_the_one_seen(patient: Patient) -> None:
