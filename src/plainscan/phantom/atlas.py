@@ -58,8 +58,14 @@ class Atlas:
         Returns:
             (fields, n), float32.
         """
-        (i, u), (j, v), (k, w) = (self._cell(points, axis) for axis, points in enumerate((x_mm, y_mm, z_mm)))
         nx, ny, nz = self.grid.shape
+        at = np.stack((x_mm, y_mm, z_mm))
+        at -= np.array(self.grid.origin_mm, np.float32)[:, None]
+        at *= np.float32(1 / self.grid.step_mm)
+        np.maximum(at, 0, out=at)
+        np.minimum(at, np.array(self.grid.shape, np.float32)[:, None] - np.float32(1.001), out=at)
+        i, j, k = cell = at.astype(np.int32)
+        u, v, w = np.subtract(at, cell, out=at, casting="same_kind")
         first, count = (k * ny + j) * nx + i, len(i)
         corner, share = np.empty((count, 8), np.int32), np.empty((count, 8), np.float32)
         low, both = w * (1 - v), v * w
@@ -83,12 +89,6 @@ class Atlas:
             for points, a, period in zip((x_mm, y_mm, z_mm), start, length, strict=True)
         ]
         return self.sample(*wrapped)
-
-    def _cell(self, points: F32, axis: int) -> tuple[NDArray[np.int32], F32]:
-        at = (points - np.float32(self.grid.origin_mm[axis])) * np.float32(1 / self.grid.step_mm)
-        np.clip(at, 0.0, np.float32(self.grid.shape[axis] - 1.001), out=at)
-        cell = at.astype(np.int32)
-        return cell, at - cell
 
 
 def f32(values: Numbers) -> F32:
