@@ -57,3 +57,9 @@ def test_hyperostosis_thickens_the_frontal_bone_inward() -> None:
     x, y, z = (np.array([value], np.float32) for value in (25.0, -60.0, 70.0))
     field = dict(zip(HEAD_FIELDS, thick.head.sample(x, y, z)[:, 0], strict=True))
     assert field["wall_mm"] > build.calvaria_mm + 0.5
+
+
+def test_infants_have_a_thinner_skull_base_than_the_grown() -> None:
+    people = [make_patient(np.random.default_rng(seed), wide=True) for seed in range(200)]
+    infants = [p.head.shape.build.base for p in people if p.age_years < 2]
+    assert max(infants) < min(p.head.shape.build.base for p in people if p.age_years > 20)

@@ -132,7 +132,7 @@ def cisterns(x: F32, y: F32, z: F32, stem: F32) -> F32:
     arms = tube(ax, y, z, (((8, -14, 30), 3.0), ((26, -20, 32), 2.2)))
     arms = np.maximum(arms, tube(ax, y, z, (((0, -22, 30), 2.0), ((0, -34, 32), 1.4))))
     around = np.minimum(1.3 - np.abs(-stem - 1.3), np.minimum(9 - np.abs(z - 34), y + 6))
-    quadrigeminal = ellipsoid(ax, y - 0.3 * (9 - ax), z, (0, 27, 43), (9.5, 2.9, 5.5))
+    quadrigeminal = ellipsoid(ax, f32(y - 0.3 * (9 - ax)), z, (0, 27, 43), (9.5, 2.9, 5.5))
     return f32(np.maximum.reduce([suprasellar, arms, around, quadrigeminal]))
 
 
