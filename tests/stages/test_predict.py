@@ -28,7 +28,7 @@ from plainscan.stages.predict import run
 COLUMNS = [
     *("patient", "study", "series", "instance", "file", "slice_index", "slice_position_mm", "probability"),
     *FINDING_KEYS[1:],
-    *("decision", "heatmap", "not_scored"),
+    *("decision", "heatmap", "heatmap_not_reliable", "not_scored"),
 ]
 BLOOD = [(60, 40, 14)]
 
