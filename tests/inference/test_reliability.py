@@ -29,7 +29,7 @@ def _marks(grid: np.ndarray, logit: float | None = None, **card: object) -> tupl
     maps = np.tile(grid.astype(np.float32), (len(FINDING_KEYS), 1, 1))
     value = float(pooled(maps[0], "log_mean_exp")) if logit is None else logit
     logits = np.full(len(FINDING_KEYS), value, np.float32)
-    return not_reliable(maps, logits, HU, BOX, tiny_card(b"", pooling="log_mean_exp", **card), 0.6)
+    return not_reliable(maps, logits, HU, BOX, tiny_card(b"", **{"pooling": "log_mean_exp", **card}), 0.6)
 
 
 def _spot(row: int, column: int, height: float = 12.0) -> np.ndarray:
@@ -78,7 +78,9 @@ def test_spread_counts_the_cells_of_an_even_map(off: int, marked: bool) -> None:
 
 
 def test_a_map_without_any_energy_is_flat() -> None:
-    assert spread(np.zeros((GRID, GRID), np.float32), HEAD) == 1.0
+    assert spread(np.zeros((GRID, GRID), np.float32), HEAD) == np.inf
+    assert _marks(np.full((GRID, GRID), -1.0), logit=3.0, pooling="mean") == ("flat",)
+    assert _marks(np.full((GRID, GRID), 1.0), logit=3.0, pooling="mean") == ("outside_head",)
 
 
 @pytest.mark.parametrize(("excess", "marked"), [(0.5, True), (-0.5, False)])
@@ -99,14 +101,5 @@ def test_a_quiet_slice_is_not_marked_for_having_nothing_to_point_at() -> None:
 def test_a_bundle_whose_card_says_that_a_check_failed_has_every_map_marked(check: Check) -> None:
     rest = {"data": "d", "level": "slice", "finding": "any_finding", "n": 9, "n_positive": 9, "clusters": 9}
     for step, expected in ((0.0, ()), (-0.01 if check.least else 0.01, ("bundle_failed_checks",))):
-        figure = Measured(
-            data="d",
-            figure=name,
-            level="slice",
-            finding="any_finding",
-            value=limit + step,
-            n=9,
-            n_positive=9,
-            clusters=9,
-        )
+        figure = Measured(figure=check.figure, value=check.limit + step, **rest)
         assert _marks(_spot(12, 12), figures=(figure,)) == expected

@@ -75,26 +75,27 @@ def render(
         heat: (rows, columns), [0, 1], from ``heatmap.on_slice``.
         probability: Of any finding, calibrated.
         threshold: The slice operating point.
-        not_reliable: In words, what speaks against the map; then it is striped, and a line across the top says why.
+        not_reliable: In words, what speaks against the map; then it is striped, and a band below it says why.
     """
     picture = Image.fromarray(blend(hu, striped(heat) if not_reliable else heat))
     times = -(-SMALLEST_WIDTH_PX // picture.width)
     if times > 1:
         picture = picture.resize((picture.width * times, picture.height * times), Image.Resampling.BICUBIC)
-    page = Image.new("RGB", (picture.width, picture.height + FOOTER_PX))
+    band = LINE_PX * (len(not_reliable) + 1) + 6 if not_reliable else 0
+    page = Image.new("RGB", (picture.width, picture.height + band + FOOTER_PX))
     page.paste(picture)
     if not_reliable:
-        _banner(page, not_reliable)
-    _footer(page, picture.height, f"p(any finding) {probability:.2f}, operating point {threshold:.2f}")
+        _band(page, picture.height, not_reliable)
+    _footer(page, picture.height + band, f"p(any finding) {probability:.2f}, operating point {threshold:.2f}")
     return page
 
 
-def _banner(page: Image.Image, reasons: Sequence[str]) -> None:
+def _band(page: Image.Image, top: int, reasons: Sequence[str]) -> None:
     draw, font = ImageDraw.Draw(page), ImageFont.load_default(11)
     lines = ["HEAT MAP NOT RELIABLE", *reasons]
-    draw.rectangle((0, 0, page.width, 6 + LINE_PX * len(lines)), WARNING)
+    draw.rectangle((0, top, page.width, top + 5 + LINE_PX * len(lines)), WARNING)
     for i, line in enumerate(lines):
-        draw.text((8, 3 + LINE_PX * i), line, "black", font)
+        draw.text((8, top + 3 + LINE_PX * i), line, "black", font)
 
 
 def _footer(page: Image.Image, top: int, score: str) -> None:

@@ -7,6 +7,7 @@ finding.
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 import numpy as np
@@ -24,8 +25,8 @@ HALF: Final = 0.5  # a cell belongs to the head when this share of it does
 REACH: Final = 1.5  # cells around the head: a cell at its edge is centered up to half a cell outside and has neighbors
 OUTSIDE: Final = 0.05  # share of the energy
 # Cells that an even map of the same energy would fill, as a share of the head's. Beyond 0.4 maps on tune pointed at the
-# finding as often as chance does. Maps under "mean" are coarse: flat is one without contrast.
-FLAT: Final[dict[Pooling, float]] = {"log_mean_exp": 0.4, "mean": 0.9}
+# finding as often as chance does. For coarse maps under "mean" no limit was measured: flat is one without energy.
+FLAT: Final[dict[Pooling, float]] = {"log_mean_exp": 0.4, "mean": math.inf}
 # Heat on a slice that is called free: half the color scale, 4 logits above its operating point.
 CONTRADICTS: Final = 0.5
 WORDS: Final = {
@@ -61,13 +62,13 @@ def outside_share(energies: NDArray[np.float32], head: NDArray[np.bool_]) -> flo
 
 
 def spread(energies: NDArray[np.float32], head: NDArray[np.bool_]) -> float:
-    """Cells that an even map of the same energy would fill, as a share of the head's cells; 1 without energy.
+    """Cells that an even map of the same energy would fill, as a share of the head's cells; infinite without.
 
     That number is 1 / sum of squared shares (the effective number of Hill 1973, of order 2).
     """
     total = float(energies.sum(dtype=np.float64))
     if total <= 0 or not head.any():
-        return 1.0
+        return math.inf
     shares = energies.astype(np.float64) / total
     return float(1 / (shares**2).sum() / head.sum())
 
@@ -93,7 +94,7 @@ def not_reliable(
     if calibrated(logits[None], card.calibration)[0, 0] >= threshold:
         if outside_share(energies, head) > OUTSIDE:
             found.append("outside_head")
-        if spread(energies, head) > FLAT[card.pooling]:
+        if spread(energies, head) >= FLAT[card.pooling]:
             found.append("flat")
     elif heat(maps[None, 0], logits[None, 0], card.calibration[0], threshold, card.pooling).max() >= CONTRADICTS:
         found.append("contradicts_score")

@@ -132,7 +132,7 @@ class SliceResult:
     def overlay(self) -> Image.Image:
         """The slice in the brain window with the heat of any finding, a scale and a caption; names nobody.
 
-        A heat map that is not reliable is striped, and a line at the top says why.
+        A heat map that is not reliable is striped, and a band below the picture says why.
 
         Raises:
             SourceError: The slice was not scored.
