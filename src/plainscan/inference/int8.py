@@ -22,6 +22,7 @@ from plainscan.inference.graph import CONTRIB, Array, Graph, Node, read_graph, v
 Ranges = Mapping[str, tuple[float, float]]
 LARGEST: Final = 127  # of a weight: symmetric, so that its zero point is 0
 STEPS: Final = 255  # of an activation
+EPSILON: Final = 1e-5  # of a batch norm that states none, as ONNX has it
 SMALLEST_SCALE: Final = 1e-12  # of what is 0 throughout
 FEW: Final = 16  # channels of an image: windows times planes
 FOLLOWERS: Final = {"Conv": ("BatchNormalization", "Relu"), "Add": ("Relu",)}
@@ -212,7 +213,8 @@ class _Builder:
         factor = np.ones(len(weights), np.float32)
         if step.norm is not None:
             scale, shift, mean, variance = (self._values(name) for name in step.norm.inputs[1:])
-            factor = scale / np.sqrt(variance + np.float32(step.norm.attributes["epsilon"]))  # type: ignore[arg-type]
+            epsilon = step.norm.attributes.get("epsilon")
+            factor = scale / np.sqrt(variance + (epsilon if isinstance(epsilon, float) else EPSILON))
             bias = (bias - mean) * factor + shift
         return _Folded(weights, factor, bias)
 
