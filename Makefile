@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help setup demo test check fix bench docs paper weights clean
+.PHONY: help setup demo test check fix bench docs paper weights maps clean
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -48,6 +48,9 @@ weights: $(READY)  ## train the shipped weights again and put them in place (lon
 	$(BIN)/plainscan run configs/weights.toml
 	$(BIN)/python -m plainscan.stages.ship runs/weights configs/weights.toml docs/weights.toml
 	$(BIN)/python docs/generate.py
+
+maps: $(READY)  ## the shipped weights' heat maps on synthetic patients never seen: against masks, and their checks
+	$(BIN)/python benchmarks/heat_maps.py runs/maps
 
 clean:  ## remove what was made, keep runs/
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache build dist

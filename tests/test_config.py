@@ -148,3 +148,9 @@ def test_the_word_is_the_shipped_bundle_and_a_path_of_that_name_is_a_path(
 
 def test_predict_takes_the_shipped_bundle_unless_told_otherwise() -> None:
     assert config.make_section(config.PredictSettings, source="a").model == config.SHIPPED
+
+
+def test_stages_are_frozen_only_with_weights_to_keep() -> None:
+    assert config.make_section(config.TrainSettings, init="plainscan", frozen=2).frozen == 2
+    with pytest.raises(ConfigError, match="frozen stages keep the weights of init, and none is given"):
+        config.make_section(config.TrainSettings, frozen=1)

@@ -152,9 +152,18 @@ class TrainSettings(Section):
     init: BundlePath | None = Field(
         None, description="What to start from: a weight file in torchvision's format, a bundle, or the word plainscan."
     )
+    frozen: Annotated[int, Field(ge=0, le=4)] = Field(
+        0, description="Stages of the trunk that keep the weights of init: quicker, and less to forget. 0: none."
+    )
     target_sensitivity: Share = Field(0.95, description="Operating point: best specificity with at least this on tune.")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where to train.")
     seed: int = Field(2020, description="Same seed, same weights on the same machine.")
+
+    @model_validator(mode="after")
+    def _frozen_has_a_start(self) -> TrainSettings:
+        if self.frozen and self.init is None:
+            raise ValueError("frozen stages keep the weights of init, and none is given; set init, or frozen to 0")
+        return self
 
 
 class EvaluateSettings(Section):

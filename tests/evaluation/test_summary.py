@@ -5,14 +5,12 @@ import polars as pl
 import pytest
 
 from plainscan.dicom.write import HABITS
-from plainscan.evaluation.bootstrap import Group, draw
+from plainscan.evaluation.bootstrap import Group
 from plainscan.evaluation.judge import Units
-from plainscan.evaluation.localization import Localization
 from plainscan.evaluation.summary import (
     SYNTHETIC_MAKER,
     confusion_counts,
     is_synthetic,
-    judge_maps,
     limits,
     split_table,
     split_unit,
@@ -75,12 +73,3 @@ def test_the_confusion_matrix_counts_whole_units() -> None:
     p = np.array([0.9, 0.1, 0.8, 0.2, 0.3])
     assert confusion_counts(Units(group, p, 0.5)) == {"tp": 1, "fn": 1, "fp": 1, "tn": 2}
     assert confusion_counts(Units(group, p, None)) is None
-
-
-def test_heat_map_figures_are_means_over_the_slices_with_a_mask() -> None:
-    maps = [{0: Localization(1, 0.1, 0.4, 0.1, 0.2)}, {}, {0: Localization(0, 0.1, 0.2, 0.1, 0.4)}]
-    figures = judge_maps(maps, ["a", "a", "b"], {"a": 0, "b": 1}, draw(2, 50, np.random.default_rng(0)), 0.95)
-    values = {f.figure: (round(f.value or 0, 6), f.n, f.clusters) for f in figures}
-    assert values["pointing_game"] == (0.5, 2, 2)
-    assert values["energy_in_mask"] == (0.3, 2, 2)
-    assert values["iou"] == (0.3, 2, 2)

@@ -8,7 +8,7 @@ from tests.inference.tiny_bundle import head_slice
 
 from plainscan.bundle import Calibration, Pooling
 from plainscan.ct.prepare import Box, head_box
-from plainscan.inference.heatmap import FULL_LOGITS, faded, heat, local_logits, on_slice, pooled
+from plainscan.inference.heatmap import FULL_LOGITS, energy, extent, faded, heat, local_logits, on_slice, pooled
 from plainscan.inference.overlay import blend
 
 PLAIN = Calibration(finding="any_finding")
@@ -104,3 +104,31 @@ def test_weak_heat_is_no_visible_box_and_none_leaves_grey_untouched() -> None:
     air = np.full((1, 1), -1000)
     assert blend(air, np.zeros((1, 1))).max() == 0
     assert blend(air, np.full((1, 1), 0.07)).max() <= 8
+
+
+def test_a_places_share_of_the_energy_is_its_share_of_the_score() -> None:
+    maps = one_map(3)[0]
+    share = energy(maps, "log_mean_exp") / energy(maps, "log_mean_exp").sum()
+    without = maps.copy()
+    without[2, 5] = -np.inf
+    lost = np.exp(pooled(without, "log_mean_exp") - pooled(maps, "log_mean_exp"))
+    assert share[2, 5] == pytest.approx(1 - lost, abs=1e-5)
+
+
+def test_energy_of_the_mean_is_what_speaks_for_the_finding() -> None:
+    maps = np.array([[-2.0, 0.0], [1.0, 3.0]], np.float32)
+    assert energy(maps, "mean").tolist() == [[0, 0], [1, 3]]
+
+
+def test_extent_is_the_probability_of_a_cell_over_the_highest() -> None:
+    maps = np.array([[-2.0, 0.0], [1.0, 3.0]], np.float32)
+    probability = 1 / (1 + np.exp(-maps))
+    np.testing.assert_allclose(extent(maps, "log_mean_exp"), probability / probability.max(), rtol=1e-6)
+    assert extent(maps, "mean").max() == 1
+    assert not extent(-np.ones((2, 2), np.float32), "mean").any()
+
+
+def test_sure_places_all_reach_far_however_sure_and_their_energy_does_not() -> None:
+    maps = np.array([[20.0, 8.0], [-8.0, -8.0]], np.float32)
+    assert extent(maps, "log_mean_exp")[0, 1] > 0.99
+    assert energy(maps, "log_mean_exp")[0, 1] < 1e-4

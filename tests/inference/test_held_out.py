@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from plainscan.inference.held_out import brain_share, enlarge, mask_of
+from plainscan.inference.held_out import area_mm2, brain_share, enlarge, mask_of
 
 ROW = {"box_top_px": 0.0, "box_left_px": 0.0, "box_side_px": 64.0, "rows": 64, "columns": 64}
 
@@ -45,3 +45,12 @@ def test_an_enlarged_map_keeps_its_mean_and_its_peak() -> None:
     peak = np.unravel_index(big.argmax(), big.shape)
     assert 16 <= peak[0] < 32
     assert 32 <= peak[1] < 48
+
+
+def test_an_area_counts_the_findings_own_pixels_in_square_millimeters() -> None:
+    bits = np.zeros((64, 64), np.uint16)
+    bits[8:16, 32:48], bits[0, 0] = 1 << 4, 1 << 2
+    row = {**ROW, "pixel_spacing_row_mm": 0.5, "pixel_spacing_column_mm": 0.25}
+    assert area_mm2(bits, 4, row) == 8 * 16 * 0.125
+    assert area_mm2(bits, 0, row) == (8 * 16 + 1) * 0.125
+    assert area_mm2(bits, 4, {**row, "pixel_spacing_row_mm": None}) is None

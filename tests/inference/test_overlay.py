@@ -8,7 +8,17 @@ import pytest
 from PIL import Image
 from tests.inference.tiny_bundle import head_slice
 
-from plainscan.inference.overlay import FOOTER_PX, SMALLEST_WIDTH_PX, blend, colors, file_name, render, save
+from plainscan.inference.overlay import (
+    FOOTER_PX,
+    SMALLEST_WIDTH_PX,
+    WARNING,
+    blend,
+    colors,
+    file_name,
+    render,
+    save,
+    striped,
+)
 
 
 def test_without_heat_the_picture_is_the_brain_window() -> None:
@@ -61,3 +71,15 @@ def test_file_name_holds_no_part_of_a_uid() -> None:
     assert name.endswith("_012.png")
     assert "840" not in name
     assert name != file_name("1.2.840.113619.3", "1.2.840.113619.2.7", 12)
+
+
+def test_a_map_that_is_not_reliable_is_striped_and_a_band_below_the_picture_says_so() -> None:
+    hu, heat = head_slice(512), np.full((512, 512), 0.8)
+    plain, marked = (np.asarray(render(hu, heat, 0.9, 0.6, why)) for why in ((), ("spread over the head",)))
+    assert (marked[514] == WARNING).all()
+    assert not (plain == WARNING).all(axis=-1).any()
+    np.testing.assert_array_equal(marked[:512], blend(hu, striped(heat)))
+    np.testing.assert_array_equal(plain[:512], blend(hu, heat))
+    np.testing.assert_array_equal(marked[-FOOTER_PX + 4 : -FOOTER_PX + 12], plain[-FOOTER_PX + 4 : -FOOTER_PX + 12])
+    grey = (marked[:512] == blend(hu, np.zeros(hu.shape))).all(axis=-1)
+    assert 0.4 < grey.mean() < 0.6

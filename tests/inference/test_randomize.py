@@ -32,3 +32,14 @@ def test_weights_keep_their_values_and_lose_their_order() -> None:
 
 def test_same_seed_same_model() -> None:
     assert randomized(_model(), np.random.default_rng(3)) == randomized(_model(), np.random.default_rng(3))
+
+
+def test_a_share_is_shuffled_from_the_output_on() -> None:
+    model = onnx.load_from_string(_model())
+    first = numpy_helper.from_array(np.arange(6, dtype=np.float32).reshape(2, 3), "first")
+    model.graph.initializer.insert(0, first)
+    before = _weights(model.SerializeToString())
+    last, both = (_weights(randomized(model.SerializeToString(), np.random.default_rng(0), s)) for s in (0.0, 1.0))
+    np.testing.assert_array_equal(before["first"], last["first"])
+    assert not np.array_equal(before["weight"], last["weight"])
+    assert not np.array_equal(before["first"], both["first"])

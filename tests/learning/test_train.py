@@ -10,14 +10,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from tests.learning.toy import constant_score, write_run
 
 from plainscan.config import TrainSettings
+from plainscan.findings import FINDING_KEYS
 from plainscan.learning import checkpoint
 from plainscan.learning.augment import plain
 from plainscan.learning.checkpoint import BEST_FILE, CHECKPOINT_FILE
 from plainscan.learning.dataset import open_split
 from plainscan.learning.distributed import Group
+from plainscan.learning.network import build
 from plainscan.learning.train import METRICS_FILE, State, Task, Trainer, learning_rate, make_optimizer, side
 from plainscan.tables import PREPARED, mask_name, read
 
@@ -208,3 +211,12 @@ def test_a_fine_network_learns_from_masks_where_the_finding_is(tmp_path: Path) -
         near = mask[max(0, 2 * row - 2) : 2 * row + 2, max(0, 2 * column - 2) : 2 * column + 2]
         hits.append(bool((near & 1).any()))
     assert np.mean(hits) >= 0.75  # a disc with its rim covers a tenth of the picture
+
+
+def test_frozen_stages_end_as_they_began_statistics_and_all_and_the_others_learn(tmp_path: Path) -> None:
+    start = build(SETTINGS.network, 1, len(FINDING_KEYS), seed=5).state_dict()
+    save_file({name: value.contiguous() for name, value in start.items()}, tmp_path / "start.safetensors")
+    settings = SETTINGS.model_copy(update={"init": tmp_path / "start.safetensors", "frozen": 2})
+    after = finish(make_task(tmp_path, settings))
+    changed = {name.split(".")[0] for name, value in after.items() if not torch.equal(value, start[name])}
+    assert changed == {"layer3", "layer4", "fc"}

@@ -15,6 +15,7 @@ from plainscan.phantom.lesion_clot import Intraparenchymal, Petechiae
 from plainscan.phantom.lesion_hemorrhage import Epidural, Mixture, Subdural
 from plainscan.phantom.scanner import Geometry, Pose
 from plainscan.phantom.scene import Scene, render_plane
+from plainscan.phantom.truth import Side, Site
 
 Picture = NDArray[np.float32]
 
@@ -24,12 +25,14 @@ def patient() -> Patient:
     return make_patient(np.random.default_rng(5))
 
 
-def plane(patient: Patient, z_mm: float, *lesions: Placed) -> tuple[Picture, NDArray[np.bool_]]:
+def plane(
+    patient: Patient, z_mm: float, *lesions: Placed, thick_mm: float = 2.0, blur_mm: float = 0.0
+) -> tuple[Picture, NDArray[np.bool_]]:
     """Ideal HU at a height of the head, and the mask of the first lesion."""
     scene = Scene(patient, 0, patient.look, lesions, Pose(np.eye(3), np.zeros(3)), 0.0)
     at = np.array([[-112.0, -112.0, z_mm]])
-    geometry = Geometry((224, 224), 1.0, (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), at, np.array([2.0]), 0.0)
-    hu, shares = render_plane(scene, geometry, 0)
+    geometry = Geometry((224, 224), 1.0, (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), at, np.array([thick_mm]), 0.0)
+    hu, shares = render_plane(scene, geometry, 0, blur_mm)
     return hu, shares[0] >= lesions[0].mask_share if lesions else np.zeros(hu.shape, np.bool_)
 
 
@@ -138,3 +141,88 @@ def test_what_bone_hides_is_not_in_a_mask(patient: Patient) -> None:
     for z in (100.0, 108.0, 114.0):
         hu, mask = plane(patient, z, subdural(patient, 10.0))
         assert not mask.any() or hu[mask].max() < 150
+
+
+def lens(patient: Patient, thick_mm: float) -> Epidural:
+    return Epidural(
+        finding="epidural_hemorrhage",
+        side="left",
+        site="parietal",
+        size_mm=thick_mm,
+        spot=spot(patient, np.array([0.9, 0.1, 0.35])),
+        radius_mm=32.0,
+        blood_hu=62.0,
+        swirl_hu=0.0,
+        sutures_mm=(-60.0, 60.0),
+        shape=wobble(np.random.default_rng(0), 14),
+    )
+
+
+def clot(side: Side, site: Site, center_mm: tuple[float, float, float], radius_mm: float) -> Intraparenchymal:
+    return Intraparenchymal(
+        finding="intraparenchymal_hemorrhage",
+        side=side,
+        site=site,
+        size_mm=2 * radius_mm,
+        clot=blob(np.random.default_rng(0), np.array(center_mm), radius_mm, rough=0.0, flat=0.99),
+        blood_hu=65.0,
+        edema_mm=0.0,
+        effect=0.0,
+    )
+
+
+def test_bone_lights_blood_as_it_lights_brain(patient: Patient) -> None:
+    dark, bright = (replace(patient, look=replace(patient.look, rim_hu=rim)) for rim in (0.0, 16.0))
+    (without, mask), (lit, _) = (plane(person, 66.0, subdural(person, 12.0)) for person in (dark, bright))
+    gain = np.sort((lit - without)[mask])
+    assert gain[-20:].mean() > 10  # beside the bone
+    assert gain[:20].mean() < 6  # the face toward the brain, 12 mm away
+
+
+def test_a_small_clot_is_as_faint_as_the_plane_is_thick(patient: Patient) -> None:
+    small = clot("left", "parietal", (30.0, 10.0, 80.0), 2.5)
+    rise = []
+    for thick_mm in (1.0, 9.0):
+        before, _ = plane(patient, 80.0, thick_mm=thick_mm)
+        after, _ = plane(patient, 80.0, small, thick_mm=thick_mm)
+        rise.append(float((after - before).max()))
+    assert rise[0] > 20
+    assert 0.3 * rise[0] < rise[1] < 0.75 * rise[0]  # 5 of 9 mm
+
+
+def test_a_clot_crosses_neither_falx_nor_tentorium(patient: Patient) -> None:
+    above = clot("left", "occipital", (8.0, 68.0, 48.0), 18.0)
+    below = clot("left", "cerebellum", (22.0, 46.0, 12.0), 26.0)
+    seen = {}
+    for z in np.arange(-10.0, 75.0, 5.0):
+        seen[z] = plane(patient, z, above)[1], plane(patient, z, below)[1]
+    columns = np.nonzero(np.any([over for over, _ in seen.values()], axis=0))[1]
+    assert columns.size
+    assert columns.min() >= 112 - 4  # what the midline of this head leaves
+    assert not any((over & under).any() for over, under in seen.values())
+    assert seen[10.0][1].sum() > 300
+    assert not seen[60.0][1].any()
+
+
+def test_an_epidural_presses_the_brain_under_it_away(patient: Patient) -> None:
+    thick = lens(patient, 20.0)
+    before, after = (plane(patient, 66.0, *found)[0] for found in ((), (thick,)))
+    held, _ = plane(patient, 66.0, replace(thick, radius_mm=0.1))  # no lens, no pressure
+    np.testing.assert_array_equal(before, held)
+    change = np.abs(after - before)
+    beneath, other_side = change[90:140, 118:145].mean(), change[90:140, 40:100].mean()  # left ventricle; far from it
+    assert beneath > 0.3
+    assert beneath > 4 * other_side
+
+
+def test_where_two_collections_lie_on_each_other_a_pixel_belongs_to_the_one_seen(patient: Patient) -> None:
+    first, second = lens(patient, 12.0), subdural(patient, 10.0)
+    assert plane(patient, 66.0, first)[1].sum() > 100
+    both = plane(patient, 66.0, first, second)[1] & plane(patient, 66.0, second, first)[1]
+    assert not both.any()
+
+
+def test_blood_that_the_blur_of_the_scanner_hides_is_not_in_the_mask(patient: Patient) -> None:
+    thin = subdural(patient, 2.4)
+    assert plane(patient, 66.0, thin)[1].sum() > 20
+    assert not plane(patient, 66.0, thin, blur_mm=1.0)[1].any()

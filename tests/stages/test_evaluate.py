@@ -121,12 +121,8 @@ def test_heat_maps_are_held_against_masks(judged: Path) -> None:
     assert hit["n"] == _figure(metrics, "auc")["n_positive"]
     assert hit["value"] > _figure(metrics, "pointing_game_by_chance")["value"]
     assert 0 < _figure(metrics, "iou")["value"] <= 1
-
-
-def test_weights_were_shuffled_for_the_sanity_check(judged: Path) -> None:
-    sanity = _metrics(judged)["sanity"]
-    assert sanity["n"] > 0
-    assert sanity["median"] < 1
+    assert 0 < _figure(metrics, "iou_tuned")["value"] < _figure(metrics, "dice_tuned")["value"] <= 1
+    assert set(metrics["localization"]["thresholds"]) == {ANY_FINDING, "intraparenchymal_hemorrhage"}
 
 
 def test_the_report_is_one_file_that_loads_nothing_and_names_nobody(judged: Path) -> None:

@@ -13,7 +13,7 @@ from PIL import Image
 from tests.inference.tiny_bundle import head_slice, ship_tiny, tiny_bundle
 from tests.stages.tiny_study import PATIENT, ROOT, write_slice
 
-from plainscan.bundle import CARD_FILE, MODEL_FILE, Calibration, read_card
+from plainscan.bundle import CARD_FILE, MODEL_FILE, Calibration, Measured, read_card
 from plainscan.config import PredictSettings
 from plainscan.ct.window import Window
 from plainscan.dicom.read import Place, Reader
@@ -28,7 +28,7 @@ from plainscan.stages.predict import run
 COLUMNS = [
     *("patient", "study", "series", "instance", "file", "slice_index", "slice_position_mm", "probability"),
     *FINDING_KEYS[1:],
-    *("decision", "heatmap", "not_scored"),
+    *("decision", "heatmap", "heatmap_not_reliable", "not_scored"),
 ]
 BLOOD = [(60, 40, 14)]
 
@@ -452,3 +452,21 @@ def test_no_slice_of_the_real_heads_is_taken_for_air(real_data: Path) -> None:
     assert shown == [True] * 28
     pictures = list_pictures(real_data / "ctich-dev")
     assert all(shows_head(read_picture(path, Window(40, 120))) for path in pictures[::7])
+
+
+def test_a_heat_map_that_is_not_reliable_is_marked_in_table_picture_and_terminal(
+    study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    failed = Measured(
+        **{"data": "d", "figure": "map_flip_shared_energy", "level": "slice", "finding": "any_finding"},
+        **{"value": 0.2, "n": 9, "n_positive": 9, "clusters": 9},
+    )
+    rows = predicted(tmp_path / "out", study, tiny_bundle(tmp_path / "bundle", figures=(failed,)))
+    assert rows["heatmap_not_reliable"].str.contains("bundle_failed_checks").all()
+    assert "10 bundle_failed_checks. The bundle's maps failed their checks; " in capsys.readouterr().err
+    with Image.open(tmp_path / "out" / rows["heatmap"][0]) as image:
+        assert image.size[1] > 384 + FOOTER_PX
+
+
+def test_a_map_with_nothing_against_it_has_no_mark(study: Path, bundle: Path, tmp_path: Path) -> None:
+    assert predicted(tmp_path / "out", study, bundle)["heatmap_not_reliable"].null_count() == 10

@@ -14,6 +14,7 @@ every source pixel by the share of it that a target pixel covers, upscaling inte
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
@@ -76,22 +77,26 @@ def _solid(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
     """
     step = max(1, min(mask.shape) // COARSE)
     rows, columns = mask.shape[0] // step, mask.shape[1] // step
-    share = mask[: rows * step, : columns * step].reshape(rows, step, columns, step).mean(axis=(1, 3))
+    cells = mask[: rows * step, : columns * step].astype(np.float32)
+    filled = cells.reshape(rows, step, -1).sum(axis=1).reshape(rows, columns, step).sum(axis=2)
     thick = max(2, COARSE // SOLID)
-    full = _window_sum(share, thick) >= FILLED * thick * thick
-    grown = _window_sum(np.pad(full, thick - 1), thick) > 0.5 if full.any() else share > 0
+    full = _window_sum(filled, thick) >= FILLED * (thick * step) ** 2
+    grown = _window_sum(np.pad(full, thick - 1), thick) > 0.5 if full.any() else filled > 0
     top, bottom = _extent(grown.sum(axis=1), slice(None))
     left, right = _extent(grown[int(top) : int(bottom)].sum(axis=0), slice(None))
     return slice(int(top) * step, int(bottom) * step), slice(int(left) * step, int(right) * step)
 
 
-def _window_sum(values: NDArray[np.floating | np.bool_], side: int) -> NDArray[np.float64]:
-    """Sum over each window: (rows, columns) to (rows - side + 1, columns - side + 1)."""
-    total = np.pad(values.astype(np.float64).cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
-    result: NDArray[np.float64] = (
-        total[side:, side:] - total[:-side, side:] - total[side:, :-side] + total[:-side, :-side]
-    )
-    return result
+def _window_sum(counts: NDArray[np.float32 | np.bool_], side: int) -> NDArray[np.float32]:
+    """Sum over each window: (rows, columns) to (rows - side + 1, columns - side + 1); exact, as counts are whole."""
+    rows, columns = (n - side + 1 for n in counts.shape)
+    down = counts[:rows].astype(np.float32)
+    for k in range(1, side):
+        down += counts[k : k + rows]
+    across = down[:, :columns].copy()
+    for k in range(1, side):
+        across += down[:, k : k + columns]
+    return across
 
 
 def _extent(profile: NDArray[np.integer], within: slice) -> tuple[float, float]:
@@ -104,6 +109,7 @@ def _extent(profile: NDArray[np.integer], within: slice) -> tuple[float, float]:
     return float(start), float(end)
 
 
+@lru_cache(maxsize=8)
 def weights(length: int, start_px: float, extent_px: float, size: int) -> NDArray[np.float32]:
     """Resampling matrix (size, length): row i holds the share of each source pixel in target pixel i.
 
@@ -114,15 +120,19 @@ def weights(length: int, start_px: float, extent_px: float, size: int) -> NDArra
     [[0.5, 0.5, 0.0, 0.0], [0.0, 0.0, 0.5, 0.5]]
     """
     step = extent_px / size
-    centers = start_px + (np.arange(size) + 0.5) * step
+    centers = start_px + (np.arange(size)[:, None] + 0.5) * step
     half = max(step, 1.0) / 2
-    edges = np.arange(length)
-    overlap = np.minimum(centers[:, None] + half, edges + 1) - np.maximum(centers[:, None] - half, edges)
-    shares = np.clip(overlap, 0.0, None) / (2 * half)
+    # Few source pixels touch a target pixel: only those are worked out.
+    edges = np.floor(centers - half) + np.arange(int(2 * half) + 2)
+    overlap = np.minimum(centers + half, edges + 1) - np.maximum(centers - half, edges)
+    shares = np.clip(overlap, 0.0, None) / (2 * half) * ((edges >= 0) & (edges < length))
     if step < 1:  # the widened box reaches over the source's edge: the edge pixel stands for what lies beyond
-        inside = (centers > 0) & (centers < length)
+        inside = ((centers > 0) & (centers < length))[:, 0]
         shares[inside] /= shares[inside].sum(axis=1, keepdims=True)
-    result: NDArray[np.float32] = shares.astype(np.float32)
+    result = np.zeros((size, length), np.float32)
+    row, near = np.nonzero(shares)
+    result[row, edges[row, near].astype(np.intp)] = shares[row, near]
+    result.flags.writeable = False  # the cache hands out the same one again
     return result
 
 

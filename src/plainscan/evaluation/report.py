@@ -16,6 +16,7 @@ import jinja2
 from plainscan.evaluation import published
 from plainscan.evaluation.bootstrap import FEW, TOO_NARROW
 from plainscan.evaluation.hemorrhage import JUDGED
+from plainscan.evaluation.localization import SIZES
 from plainscan.findings import ANY_FINDING, FINDINGS
 
 NOT_ESTIMABLE: Final = "not estimable"
@@ -247,4 +248,5 @@ def render(
         few=FEW,
         fragile=any(fragile(entry) for entry in metrics["figures"]),
         localized=[f for f in FINDINGS if get("pointing_game", f.key)],
+        sized=any(get(f"pointing_game_of_{name}") for name, _, _ in SIZES),
     )

@@ -12,11 +12,9 @@ from numpy.typing import NDArray
 
 from plainscan.evaluation import metrics as m
 from plainscan.evaluation import strata
-from plainscan.evaluation.bootstrap import FEW, Counts, Figure, Group, estimate
+from plainscan.evaluation.bootstrap import FEW, Counts, Figure
 from plainscan.evaluation.hemorrhage import ANY_HEMORRHAGE, JUDGED_KEYS, with_label, with_score
 from plainscan.evaluation.judge import OF_PROBABILITY, Units, judge, judge_place
-from plainscan.evaluation.localization import Localization
-from plainscan.evaluation.metrics import Weights
 from plainscan.evaluation.units import Elsewhere, against_clean, patient_rows, slice_units, studies, study_units
 from plainscan.findings import ANY_FINDING, FINDING_KEYS, HEMORRHAGE_KEYS
 
@@ -123,48 +121,6 @@ class _Cohort:
     def said(self, of_studies: list[Figure]) -> list[Figure]:
         """Figures of studies, with the reason where there can be none."""
         return of_studies if self.whole else [replace(figure, note=SPREAD_STUDIES) for figure in of_studies]
-
-
-def judge_maps(
-    found: Sequence[Mapping[int, Localization]],
-    patients: Sequence[str],
-    rows: Mapping[str, int],
-    counts: Counts,
-    confidence: float,
-) -> list[Figure]:
-    """Localization figures of each finding that has a slice with a mask.
-
-    Args:
-        found: For each slice, finding index -> what its map did.
-        patients: Of each slice.
-        rows: From ``units.patient_rows``.
-        counts: From ``bootstrap.draw``.
-        confidence: Such as 0.95.
-    """
-    figures = []
-    for index, finding in enumerate(FINDING_KEYS):
-        members = [i for i, one in enumerate(found) if index in one]
-        if members:
-            cluster = np.array([rows[patients[i]] for i in members], np.intp)
-            group = Group(finding, "slice", np.ones(len(members), np.int8), cluster)
-            values = [found[i][index] for i in members]
-            hits = {"pointing_game": np.ones(len(members), bool)}
-            figures += estimate(_MeanOf(values), group, counts, confidence, hits)
-    return figures
-
-
-class _MeanOf:
-    def __init__(self, values: Sequence[Localization]) -> None:
-        self._columns = {
-            "pointing_game": [v.hit for v in values],
-            "pointing_game_by_chance": [v.hit_by_chance for v in values],
-            "energy_in_mask": [v.energy for v in values],
-            "energy_in_mask_by_chance": [v.energy_by_chance for v in values],
-            "iou": [v.iou for v in values],
-        }
-
-    def __call__(self, weights: Weights) -> dict[str, Weights]:
-        return {name: m.mean(column, weights) for name, column in self._columns.items()}
 
 
 def confusion_counts(units: Units) -> dict[str, int] | None:

@@ -40,6 +40,45 @@ def pooled(maps: NDArray[np.float32], pooling: Pooling) -> NDArray[np.float32]:
     return odds
 
 
+def energy(maps: NDArray[np.float32], pooling: Pooling) -> NDArray[np.float32]:
+    """What a score is made of, place by place: the odds under "log_mean_exp", the positive values under "mean".
+
+    The pooled odds are the logit, so a place's share of their sum is its share of the score. The log odds themselves
+    are no such share: they are negative nearly everywhere, and their positive part leaves out every place that is
+    held for less likely than not, of which the whole score of a faint finding is made.
+
+    Args:
+        maps: (..., rows, columns).
+        pooling: As the bundle's card says.
+
+    Returns:
+        (..., rows, columns), 0 or more; odds as multiples of the highest, so that nothing overflows.
+    """
+    if pooling == "mean":
+        return np.maximum(maps, 0)
+    odds: NDArray[np.float32] = np.exp(maps - maps.max(axis=(-2, -1), keepdims=True))
+    return odds
+
+
+def extent(maps: NDArray[np.float32], pooling: Pooling) -> NDArray[np.float32]:
+    """How far a finding reaches: each cell's own probability under "log_mean_exp", as a share of the highest.
+
+    Odds have no upper end: one sure place would make every other one small. A probability has: all places that are
+    held for the finding are near 1.
+
+    Args:
+        maps: (..., rows, columns).
+        pooling: As the bundle's card says; under "mean" the positive values stand for the probability.
+
+    Returns:
+        (..., rows, columns), [0, 1]; 0 everywhere where nothing is positive.
+    """
+    values = np.maximum(maps, 0) if pooling == "mean" else 0.5 + 0.5 * np.tanh(maps / 2)
+    highest = values.max(axis=(-2, -1), keepdims=True)
+    shares: NDArray[np.float32] = np.divide(values, highest, out=np.zeros_like(values), where=highest > 0)
+    return shares
+
+
 def local_logits(maps: NDArray[np.float32], logits: NDArray[np.float32], pooling: Pooling) -> NDArray[np.float32]:
     """The logit that a slice would get if all of it looked like one place: the map plus the head's bias.
 

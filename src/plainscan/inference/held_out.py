@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -21,16 +21,15 @@ from plainscan import tables
 from plainscan.bundle import Card
 from plainscan.ct.prepare import Box, resample
 from plainscan.errors import BundleError, TableError
-from plainscan.evaluation.localization import Localization, localize
+from plainscan.evaluation.localization import Drawn, Localization, localize
 from plainscan.findings import FINDING_KEYS
 from plainscan.inference.engine import Model
-from plainscan.inference.heatmap import heat, on_slice
-from plainscan.inference.overlay import blend
-from plainscan.inference.predict import score
+from plainscan.inference.heatmap import energy, extent, heat, on_slice, pooled
+from plainscan.inference.overlay import blend, striped
+from plainscan.inference.predict import Scores, score
+from plainscan.inference.reliability import HEAD_HU, head_cells, not_reliable, outside_share
 
-BATCH: Final = 16
 BRAIN_HU: Final = (15, 60)  # grey and white matter with room for noise; not fluid, fat, bone or air
-HEAD_HU: Final = -200  # above air
 COVERED: Final = 0.25  # a pixel of the network's grid belongs to the mask when this share of it does
 OUTLINE: Final = (0, 220, 255)
 
@@ -149,7 +148,12 @@ def brain_share(hu: NDArray[np.int16], row: Row) -> float:
 
 def enlarge(grid: NDArray[np.floating], size: int) -> NDArray[np.float32]:
     """A map (grid, grid) on the network's grid (size, size), by linear interpolation."""
-    return on_slice(grid, Box(0.0, 0.0, float(size)), (size, size), size)
+    return on_slice(grid, whole(size), (size, size), size)
+
+
+def whole(size: int) -> Box:
+    """The square that is all of a prepared slice."""
+    return Box(0.0, 0.0, float(size))
 
 
 @dataclass(frozen=True)
@@ -160,27 +164,57 @@ class ScoredSlice:
         probability: (findings,), calibrated.
         brain_share: [0, 1].
         localized: Finding index -> how its heat map lies on its mask; present findings with a mask only.
+        not_reliable: Codes of ``reliability.WORDS``.
+        outside: Share of the energy of any finding's map outside the head, [0, 1].
+        beside: What the logit of any finding has beside the pool of its map: the head's bias, the same everywhere.
     """
 
     probability: NDArray[np.float64]
     brain_share: float
     localized: dict[int, Localization]
+    not_reliable: tuple[str, ...]
+    outside: float
+    beside: float
 
 
-def score_slices(model: Model, slices: RunSlices, rows: pl.DataFrame) -> Iterator[ScoredSlice]:
-    """Score rows of the prepared table, in their order."""
-    for part in rows.iter_slices(BATCH):
-        batch = part.to_dicts()
-        hu = np.stack([slices.hu(row) for row in batch])
-        scores = score(model, hu)
-        middle = hu[:, hu.shape[1] // 2]
-        for i, row in enumerate(batch):
-            found = _localize(scores.maps[i], middle[i], slices.bits(row), row)
-            yield ScoredSlice(scores.probability[i], brain_share(middle[i], row), found)
+def score_slices(model: Model, slices: RunSlices, rows: pl.DataFrame, threshold: float) -> Iterator[ScoredSlice]:
+    """Score rows of the prepared table, in their order.
+
+    Args:
+        model: A loaded bundle.
+        slices: Where the pixels and masks are.
+        rows: Of the prepared table.
+        threshold: The slice operating point of any finding.
+    """
+    for row in rows.iter_rows(named=True):
+        hu = slices.hu(row)
+        yield _scored(model, score(model, hu[None]), hu[hu.shape[0] // 2], slices.bits(row), row, threshold)
+
+
+def _scored(
+    model: Model, scores: Scores, hu: NDArray[np.int16], bits: NDArray[np.uint16] | None, row: Row, threshold: float
+) -> ScoredSlice:
+    maps, logits, pooling = scores.maps[0], scores.logits[0], model.card.pooling
+    box = whole(hu.shape[0])
+    return ScoredSlice(
+        scores.probability[0],
+        brain_share(hu, row),
+        _localize(maps, hu, bits, row, model.card),
+        not_reliable(maps, logits, hu, box, model.card, threshold),
+        outside_share(energy(maps[0], pooling), head_cells(hu, box, maps.shape[-1])),
+        float(logits[0] - pooled(maps[0], pooling)),
+    )
+
+
+def localized(model: Model, slices: RunSlices, rows: pl.DataFrame) -> Iterator[dict[int, Localization]]:
+    """How the maps of rows of the prepared table lie on their masks, finding index by finding index."""
+    for row in rows.iter_rows(named=True):
+        hu = slices.hu(row)
+        yield _localize(score(model, hu[None]).maps[0], hu[hu.shape[0] // 2], slices.bits(row), row, model.card)
 
 
 def _localize(
-    maps: NDArray[np.float32], hu: NDArray[np.int16], bits: NDArray[np.uint16] | None, row: Row
+    maps: NDArray[np.float32], hu: NDArray[np.int16], bits: NDArray[np.uint16] | None, row: Row, card: Card
 ) -> dict[int, Localization]:
     if bits is None or not bits.any():
         return {}
@@ -188,34 +222,45 @@ def _localize(
     for index, key in enumerate(FINDING_KEYS):
         if row[key] == 1:
             mask = mask_of(bits, index, row, size)
-            judged = localize(enlarge(maps[index], size), mask, hu > HEAD_HU)
+            judged = localize(drawn(maps[index], size, card), mask, hu > HEAD_HU, area_mm2(bits, index, row))
             if judged is not None:
                 found[index] = judged
     return found
 
 
-def raw_maps(model: Model, slices: RunSlices, rows: Iterable[Row]) -> NDArray[np.float32]:
-    """Maps of any finding, (slices, grid, grid)."""
-    return np.concatenate([score(model, slices.hu(row)[None]).maps[:, 0] for row in rows])
+def drawn(grid: NDArray[np.float32], size: int, card: Card) -> Drawn:
+    """A map (grid, grid) on the network's grid, in its three readings."""
+    values = enlarge(grid, size)
+    return Drawn(values, energy(values, card.pooling), extent(values, card.pooling))
+
+
+def area_mm2(bits: NDArray[np.uint16], finding: int, row: Row) -> float | None:
+    """Area of a finding on its slice; of all of them for finding 0. None where the size of a pixel is not known."""
+    if row["pixel_spacing_row_mm"] is None or row["pixel_spacing_column_mm"] is None:
+        return None
+    pixels = np.count_nonzero(bits if finding == 0 else (bits >> finding) & 1)
+    return float(pixels * row["pixel_spacing_row_mm"] * row["pixel_spacing_column_mm"])
 
 
 def picture(model: Model, slices: RunSlices, row: Row, threshold: float) -> bytes:
     """PNG of a slice in the brain window, masks outlined, beside the same slice under its heat map.
 
-    Made on the network's grid; carries no metadata.
+    A map that is marked "not reliable" is striped. Made on the network's grid; carries no metadata.
     """
     hu = slices.hu(row)
     size, middle = hu.shape[-1], hu[hu.shape[0] // 2]
     scores = score(model, hu[None])
     card = model.card
     warm = heat(scores.maps[:, 0], scores.logits[:, 0], card.calibration[0], threshold, card.pooling)[0]
+    marked = not_reliable(scores.maps[0], scores.logits[0], middle, whole(size), card, threshold)
+    shown = striped(enlarge(warm, size)) if marked else enlarge(warm, size)
     plain = blend(middle, np.zeros((size, size)))
     bits = slices.bits(row)
     if bits is not None:
         mask = mask_of(bits, 0, row, size)
         plain[_edge(mask)] = OUTLINE
     stream = io.BytesIO()
-    Image.fromarray(np.concatenate([plain, blend(middle, enlarge(warm, size))], axis=1)).save(stream, "PNG")
+    Image.fromarray(np.concatenate([plain, blend(middle, shown)], axis=1)).save(stream, "PNG")
     return stream.getvalue()
 
 

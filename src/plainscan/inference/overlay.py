@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +25,9 @@ STOPS: Final = np.array(
 OPACITY: Final = 0.65  # at full color; anatomy stays visible
 SMALLEST_WIDTH_PX: Final = 320  # the footer needs it; smaller slices are enlarged by a whole number
 FOOTER_PX: Final = 44
+LINE_PX: Final = 13
+STRIPES: Final = 64  # of the picture's width, every second one without color
+WARNING: Final = (255, 176, 0)
 RESEARCH: Final = "Research only. Not a medical device."
 
 
@@ -50,8 +54,19 @@ def blend(hu: NDArray[np.floating | np.integer], heat: NDArray[np.floating]) -> 
     return result
 
 
+def striped(heat: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Heat (rows, columns) in diagonal stripes: how a map is drawn that is not to be relied on."""
+    row, column = np.indices(heat.shape)
+    width = max(2, heat.shape[1] // STRIPES)
+    return np.where((row + column) // width % 2 == 0, heat, 0.0)
+
+
 def render(
-    hu: NDArray[np.floating | np.integer], heat: NDArray[np.floating], probability: float, threshold: float
+    hu: NDArray[np.floating | np.integer],
+    heat: NDArray[np.floating],
+    probability: float,
+    threshold: float,
+    not_reliable: Sequence[str] = (),
 ) -> Image.Image:
     """The overlay with its footer: color scale, probability, caption.
 
@@ -60,15 +75,27 @@ def render(
         heat: (rows, columns), [0, 1], from ``heatmap.on_slice``.
         probability: Of any finding, calibrated.
         threshold: The slice operating point.
+        not_reliable: In words, what speaks against the map; then it is striped, and a band below it says why.
     """
-    picture = Image.fromarray(blend(hu, heat))
+    picture = Image.fromarray(blend(hu, striped(heat) if not_reliable else heat))
     times = -(-SMALLEST_WIDTH_PX // picture.width)
     if times > 1:
         picture = picture.resize((picture.width * times, picture.height * times), Image.Resampling.BICUBIC)
-    page = Image.new("RGB", (picture.width, picture.height + FOOTER_PX))
+    band = LINE_PX * (len(not_reliable) + 1) + 6 if not_reliable else 0
+    page = Image.new("RGB", (picture.width, picture.height + band + FOOTER_PX))
     page.paste(picture)
-    _footer(page, picture.height, f"p(any finding) {probability:.2f}, operating point {threshold:.2f}")
+    if not_reliable:
+        _band(page, picture.height, not_reliable)
+    _footer(page, picture.height + band, f"p(any finding) {probability:.2f}, operating point {threshold:.2f}")
     return page
+
+
+def _band(page: Image.Image, top: int, reasons: Sequence[str]) -> None:
+    draw, font = ImageDraw.Draw(page), ImageFont.load_default(11)
+    lines = ["HEAT MAP NOT RELIABLE", *reasons]
+    draw.rectangle((0, top, page.width, top + 5 + LINE_PX * len(lines)), WARNING)
+    for i, line in enumerate(lines):
+        draw.text((8, top + 3 + LINE_PX * i), line, "black", font)
 
 
 def _footer(page: Image.Image, top: int, score: str) -> None:

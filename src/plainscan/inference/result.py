@@ -17,7 +17,7 @@ from plainscan.bundle import Card
 from plainscan.ct.prepare import HU, Box
 from plainscan.errors import SourceError
 from plainscan.findings import ANY_FINDING, FINDING_KEYS
-from plainscan.inference import heatmap, overlay
+from plainscan.inference import heatmap, overlay, reliability
 from plainscan.inference.engine import operating_point
 
 SliceDecision = Literal["finding", "no_finding"]
@@ -76,6 +76,11 @@ class Evidence:
         rows, columns = self.hu.shape
         return heatmap.faded(grid, self.box, (rows, columns), self.card.input_size)
 
+    def not_reliable(self) -> tuple[str, ...]:
+        """See ``SliceResult.not_reliable``."""
+        threshold = operating_point(self.card, "slice").threshold
+        return reliability.not_reliable(self.maps, self.logits, self.hu, self.box, self.card, threshold)
+
 
 @dataclass(frozen=True, eq=False)
 class SliceResult:
@@ -115,15 +120,27 @@ class SliceResult:
         """
         return self._evidence().heat_map(finding)
 
+    def not_reliable(self) -> tuple[str, ...]:
+        """What speaks against relying on the heat map of any finding: keys of ``reliability.WORDS``, mostly none.
+
+        Raises:
+            SourceError: The slice was not scored.
+            BundleError: The bundle has no slice operating point.
+        """
+        return self._evidence().not_reliable()
+
     def overlay(self) -> Image.Image:
         """The slice in the brain window with the heat of any finding, a scale and a caption; names nobody.
+
+        A heat map that is not reliable is striped, and a band below the picture says why.
 
         Raises:
             SourceError: The slice was not scored.
         """
         evidence = self._evidence()
         threshold = operating_point(evidence.card, "slice").threshold
-        return overlay.render(evidence.hu, self.heat_map(), self.probability[ANY_FINDING], threshold)
+        reasons = [reliability.WORDS[code] for code in evidence.not_reliable()]
+        return overlay.render(evidence.hu, self.heat_map(), self.probability[ANY_FINDING], threshold, reasons)
 
     def _evidence(self) -> Evidence:
         if self.evidence is None:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from plainscan.bundle import Pooling
 from plainscan.learning.head import FINE_STRIDE, FineHead, MeanHead
 
 LAST_STRIDE: Final = 32
@@ -38,6 +39,11 @@ class Design:
     def expansion(self) -> int:
         """Channels of a block's output over its width."""
         return 4 if self.bottleneck else 1
+
+    @property
+    def pooling(self) -> Pooling:
+        """How its head makes a logit of a map, as a card says it."""
+        return "log_mean_exp" if self.fine else "mean"
 
     @property
     def stride(self) -> int:
@@ -130,6 +136,12 @@ class ResNet(nn.Module):
         """
         result: tuple[Tensor, Tensor] = self.fc(self.stages(image))
         return result
+
+
+def frozen_parts(model: ResNet, stages: int) -> list[nn.Module]:
+    """The modules up to and with a stage of the trunk; none for 0."""
+    names = ["conv1", "bn1", *(f"layer{number}" for number in range(1, stages + 1))] if stages else []
+    return [model.get_submodule(name) for name in names]
 
 
 def build(name: str, channels: int, findings: int, seed: int) -> ResNet:

@@ -27,7 +27,7 @@ from plainscan.learning.checkpoint import BEST_FILE, CHECKPOINT_FILE, Progress
 from plainscan.learning.dataset import Batch, Slices, batches, steps_per_epoch
 from plainscan.learning.distributed import Group
 from plainscan.learning.loss import mask_loss, masked_loss, positive_weights
-from plainscan.learning.network import DESIGNS, ResNet, build
+from plainscan.learning.network import DESIGNS, ResNet, build, frozen_parts
 from plainscan.learning.weights import load_into
 from plainscan.tables import whole_file
 
@@ -69,6 +69,9 @@ class Trainer:
         self.task, self.group, self.settings = task, group, task.settings
         self.windows = tuple(Window(*pair) for pair in task.settings.windows)
         self.model = _network(task).to(group.device)
+        self.frozen = frozen_parts(self.model, task.settings.frozen)
+        for part in self.frozen:
+            part.requires_grad_(False)
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
         self.optimizer = make_optimizer(self.model, task.settings)
         self.per_epoch = steps_per_epoch(len(task.slices), task.settings.batch)
@@ -98,6 +101,8 @@ class Trainer:
 
     def _epoch(self, epoch: int) -> Iterator[int]:
         self.parallel.train()
+        for part in self.frozen:
+            part.eval()  # their batch norms keep the statistics that their weights were trained with
         start, rank, world = self.progress.step - epoch * self.per_epoch, self.group.rank, self.group.world
         settings, every = self.settings, max(1, self.per_epoch // LINES_PER_EPOCH)
         clock, images, losses = time.monotonic(), 0, []

@@ -18,6 +18,9 @@ from plainscan.phantom.scene import SKIN, Scene
 SEARCHED_MM: Final = np.arange(60.0, 170.0, 2.0)
 VERTEX_MM: Final = 122.0  # of the average head, above the ear canal
 LOWEST_MM: Final = -88.0  # of a wide study: the upper neck
+MIDDLE_MM: Final = (0.0, -4.0, 45.0)  # of the cranium; the origin lies between the ear canals
+STEEP_SHARE: Final = 0.2  # of wide studies
+MOST_STEEP_DEG: Final = 42.0
 THICKNESSES_MM: Final = ((0.6, 1.25), (1.5, 3.0), (3.5, 6.0), (6.0, 10.0))
 THICKNESS_SHARES: Final = (0.22, 0.2, 0.43, 0.15)
 
@@ -27,6 +30,9 @@ def turn_scene(rng: np.random.Generator, scene: Scene) -> Scene:
     tilt = float(rng.uniform(-25, 25)) if rng.random() < 0.4 else 0.0
     toward_plane = float(np.clip(rng.normal(3, 8), -18, 24))
     roll = float(rng.normal(0, 10 if rng.random() < 0.15 else 3.5))
+    if rng.random() < STEEP_SHARE:  # half coronal, as heads lie that cannot be laid straight
+        lean, way = float(rng.uniform(12, MOST_STEEP_DEG)), float(rng.uniform(0, 2 * np.pi))
+        toward_plane, roll = lean * np.cos(way), lean * np.sin(way)
     yaw = float(rng.uniform(-27, 27)) if rng.random() < 0.3 else float(rng.normal(0, 5))
     shift = np.append(rng.normal(0, 6, 2), rng.uniform(-300, 300))
     pose = Pose(rotation(tilt + toward_plane, roll, yaw), np.round(shift, 2))
@@ -44,6 +50,9 @@ def plan(rng: np.random.Generator, scene: Scene, size: int, slices: tuple[int, i
     middle = np.stack([np.zeros(count), np.zeros(count), heights], axis=1)
     corner = middle - (size - 1) / 2 * pixel * (np.array([1.0, 0.0, 0.0]) + down)
     corner += scene.pose.shift_mm + np.array([*np.clip(rng.normal(0, spread), -35, 35), 0.0])
+    if wide:
+        aside, back, _ = scene.pose.turn.T @ np.array(MIDDLE_MM)
+        corner += 0.8 * (aside * np.array([1.0, 0.0, 0.0]) + back * down)  # a head that leans lies beside the axis
     return Geometry(
         (size, size),
         pixel,

@@ -53,7 +53,7 @@ def make_patient(rng: np.random.Generator, number: int = 0, wide: bool = False) 
 def _build(rng: np.random.Generator, sex: Literal["F", "M"]) -> Build:
     return Build(
         scale=np.clip(rng.normal(1.0, 0.03, 3), 0.92, 1.08) * (0.975 if sex == "F" else 1.01),
-        calvaria_mm=float(rng.uniform(3.8, 6.8)),
+        calvaria_mm=float(rng.uniform(2.4, 4.6)),
         scalp_mm=float(rng.uniform(3.5, 7.5)),
         frontal=float(rng.choice([0.3, 0.7, 0.9, 1.0, 1.2])),
     )
@@ -66,6 +66,7 @@ def _look(rng: np.random.Generator, age: int) -> Look:
     right = rng.uniform(2.6, 4.4)
     return Look(
         sulcus_mm=float(0.15 + 0.75 * old**1.3 + rng.uniform(0, 0.22)),
+        cisterna_mm=float(-1.0 * (1 - min(old, 1.0))),
         gap_mm=float(0.5 + 1.1 * old + rng.uniform(-0.15, 0.35)),
         ventricle_mm=float(-0.8 + 2.4 * old + rng.normal(0, 0.45)),
         white_hu=float(white),

@@ -10,7 +10,7 @@ from functools import cache
 from typing import Final
 
 import numpy as np
-from scipy.ndimage import map_coordinates
+from scipy.ndimage import gaussian_filter, map_coordinates
 
 from plainscan.phantom.atlas import F32, Atlas, Grid, build, ellipsoid, f32, normalized, smooth_max, smooth_noise, tube
 
@@ -35,6 +35,7 @@ BRAIN_FIELDS: Final = (
 
 AVERAGE_FIELDS: Final = tuple(name for name in BRAIN_FIELDS if name not in ("sulcus", "depth", "patchy", "sulcus_rise"))
 FOLDS_GRID: Final = Grid((-105.0, -105.0, -105.0), 2.1, (101, 101, 101))
+FOLD_MM: Final = (3.6, 5.7)  # Gaussians whose difference makes the folds: sulci are about 13 mm apart
 FOLDS_SEED: Final = 20  # any number: the folds are turned anew for each person
 
 
@@ -75,7 +76,7 @@ def ventricles(x: F32, y: F32, z: F32) -> F32:
     lateral = tube(ax, y, low, path)
     occipital = tube(ax, y, z, (((23, 39, 60), 5.0), ((26, 50, 56), 2.6), ((26, 62, 52), 1.2)))
     temporal = tube(ax, y, z, (((24, 37, 58), 4.0), ((31, 24, 42), 1.6), ((34, 8, 30), 1.2), ((29, -4, 26), 1.6)))
-    third = ellipsoid(ax, y, z, (0, 1, 46), (2.2, 16, 12))
+    third = ellipsoid(ax, y, z, (0, 1, 46), (1.8, 16, 12))
     fourth = ellipsoid(ax, y - 0.18 * (z - 6), z, (0, 27, 6), (7, 4.2, 12))
     return f32(np.maximum.reduce([lateral, occipital, temporal, third, fourth]))
 
@@ -131,7 +132,7 @@ def cisterns(x: F32, y: F32, z: F32, stem: F32) -> F32:
     arms = tube(ax, y, z, (((8, -14, 30), 3.0), ((26, -20, 32), 2.2)))
     arms = np.maximum(arms, tube(ax, y, z, (((0, -22, 30), 2.0), ((0, -34, 32), 1.4))))
     around = np.minimum(1.3 - np.abs(-stem - 1.3), np.minimum(9 - np.abs(z - 34), y + 6))
-    quadrigeminal = ellipsoid(ax, y, z, (0, 28, 43), (11, 3.4, 6))
+    quadrigeminal = ellipsoid(ax, f32(y - 0.3 * (9 - ax)), z, (0, 27, 43), (9.5, 2.9, 5.5))
     return f32(np.maximum.reduce([suprasellar, arms, around, quadrigeminal]))
 
 
@@ -166,6 +167,13 @@ def round_point(x: F32, y: F32, z: F32) -> tuple[F32, F32, F32]:
     return x / np.float32(0.84), y + np.float32(2.0), (z - np.float32(40.0)) / np.float32(0.95)
 
 
+def _labyrinth(rng: np.random.Generator) -> F32:
+    """Noise of one wavelength: its zero set is a maze of sheets that keep their distance, as sulci do."""
+    white = rng.standard_normal(FOLDS_GRID.shape, dtype=np.float32)
+    fine, coarse = (gaussian_filter(white, width / FOLDS_GRID.step_mm, mode="wrap") for width in FOLD_MM)
+    return f32((fine - coarse) / np.std(fine - coarse))
+
+
 @cache
 def folds() -> Atlas:
     """Signed distance to the nearest sulcal sheet, mm, in two patterns, one per hemisphere, in ``round_point``.
@@ -177,16 +185,15 @@ def folds() -> Atlas:
     rng = np.random.default_rng(FOLDS_SEED)
     x, y, z = FOLDS_GRID.axes()
     radius = np.sqrt(x * x + y * y + z * z)
-    pull = (72.0 / np.maximum(radius, 12.0)) ** 0.72
+    pull = (72.0 / np.maximum(radius, 12.0)) ** 0.8
     patterns: list[F32] = []
     for _ in range(2):
-        noise = smooth_noise(rng, FOLDS_GRID, 7.5) - 0.55 * smooth_noise(rng, FOLDS_GRID, 18.0)
-        reach = pull * (1 + 0.02 * smooth_noise(rng, FOLDS_GRID, 14.0))
+        noise = _labyrinth(rng)
         at = [
-            (axis * reach - start) / FOLDS_GRID.step_mm
+            (axis * pull + 1.2 * smooth_noise(rng, FOLDS_GRID, 12.0) - start) / FOLDS_GRID.step_mm
             for axis, start in zip((x, y, z), FOLDS_GRID.origin_mm, strict=True)
         ]
-        field = map_coordinates(noise, np.stack(np.broadcast_arrays(*at)), order=1, mode="reflect")
+        field = map_coordinates(noise, np.stack(at), order=1, mode="reflect")
         patterns.append(np.clip(normalized(field.astype(np.float32), FOLDS_GRID.step_mm, 0.06), -12, 12))
         patterns += [
             f32(np.clip(part, -1, 1))

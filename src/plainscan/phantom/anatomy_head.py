@@ -147,7 +147,7 @@ def wall(x: F32, y: F32, z: F32) -> tuple[F32, F32]:
     share = share * (1 + 0.25 * gauss(y + 82, 12) * gauss(ax, 22))
     low = np.clip((24 - z) / 8, 0, 1)
     base = 4.5 + 9 * gauss(ax - 34, 16) * gauss(y - (-8 + 0.5 * ax), 9) + 10 * gauss(ax, 14) * gauss(y + 10, 14)
-    base = base - 2.7 * gauss(ax - 28, 20) * gauss(y + 54, 22)
+    base = base - 3.4 * gauss(ax - 28, 20) * gauss(y + 54, 22)
     return f32(share * (1 - low)), f32(low * base)
 
 

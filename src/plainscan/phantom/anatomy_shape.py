@@ -16,7 +16,18 @@ from numpy.typing import NDArray
 from plainscan.phantom import anatomy_brain as brain
 from plainscan.phantom import anatomy_head as head
 from plainscan.phantom.anatomy_wide import Build
-from plainscan.phantom.atlas import F32, Atlas, Grid, Vector, build, f32, periodic_noise, smooth_max, smooth_noise
+from plainscan.phantom.atlas import (
+    F32,
+    Atlas,
+    Grid,
+    Vector,
+    build,
+    f32,
+    gauss,
+    periodic_noise,
+    smooth_max,
+    smooth_noise,
+)
 
 WARP_GRID: Final = Grid((-110.0, -145.0, -130.0), 10.0, (23, 29, 28))
 NOISE_MM: Final = (5.0, 8.0, 11.0, 16.0)  # correlation: of texture, of the rough skull base, of patches, of outlines
@@ -94,6 +105,24 @@ def _hyperostosis(p: Located) -> F32:
     return f32(side * np.clip(0.7 + 0.5 * p.noise[ROUGH], 0, 1.4))
 
 
+def _roof(p: Located) -> F32:
+    """What the gyri of the frontal lobes press into the orbital roofs, -1 to 1: ridges from front to back."""
+    ax = np.abs(p.x)
+    here = np.clip((-p.y - 34) / 10, 0, 1) * np.clip((40 - p.z) / 10, 0, 1) * np.clip((ax - 5) / 5, 0, 1)
+    return f32(here * np.sin(0.5 * ax + 1.3 * p.noise[ROUGH]))
+
+
+def _ragged(p: Located, size: Build) -> F32:
+    """By how much the inner table lies farther inward than it would if it were smooth, mm: pits and crests."""
+    pits = np.float32(size.pits_mm) * np.sin(2.5 * p.noise[TEXTURE] + 1.5 * p.noise[ROUGH])
+    behind, front = size.crests_mm
+    if behind:
+        pits += behind * gauss(p.x, 3.0) * gauss(p.z - 8, 16) * np.clip((p.y - 45) / 15, 0, 1)
+    if front:
+        pits += front * gauss(p.x, 2.6) * gauss(p.z - 32, 16) * np.clip((-p.y - 50) / 12, 0, 1)
+    return f32(pits)
+
+
 @dataclass(frozen=True, slots=True)
 class PersonHead:
     """Fields ``anatomy_head.HEAD_FIELDS`` of one person."""
@@ -108,12 +137,15 @@ class PersonHead:
         """The same at points that were carried into the average head."""
         size = self.shape.build
         rough = p.z + 1.3 * p.noise[ROUGH] * np.clip((34 - p.z) / 14, 0, 1)
+        rough += np.float32(size.roof_mm) * _roof(p)
         average = head.average_head().sample(p.x, p.y, f32(rough))
         f = dict(zip(head.AVERAGE_FIELDS, average, strict=True))
-        wall = f["wall_base"] + np.float32(size.calvaria_mm) * f["wall_share"]
+        even = 1 + np.float32(size.uneven) * np.clip(p.noise[WOBBLE], -2, 2)
+        wall = np.float32(size.base) * f["wall_base"] + np.float32(size.calvaria_mm) * f["wall_share"] * even
         temporal = np.float32(size.temporal_mm) * f["temporal"]
         scalp = f["cranium"] + wall + np.float32(size.scalp_mm) + temporal
-        inner = f["cavity"]
+        ragged = _ragged(p, size)
+        inner, wall = f["cavity"] - ragged, np.maximum(wall + ragged, 0.8)
         if size.hyperostosis_mm:
             thick = _hyperostosis(p) * np.float32(size.hyperostosis_mm)
             inner, wall = inner - thick, wall + thick

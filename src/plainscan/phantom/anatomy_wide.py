@@ -32,6 +32,11 @@ class Build:
         temporal_mm: Thickness of the temporal muscle.
         frontal: Size of the frontal sinus.
         hyperostosis_mm: Thickening of the frontal bone's inner table.
+        uneven: Spread of the calvaria's thickness around the vault, as a share of it.
+        pits_mm: Depth of the small impressions in the inner table.
+        crests_mm: Height of the internal occipital and frontal crest.
+        roof_mm: Depth of the gyri's impressions in the orbital roofs.
+        base: Thickness of the skull base; 1 is an adult's.
         pneumatised_mm: By how much mastoid cells and sinuses are larger than average; negative is smaller.
     """
 
@@ -45,6 +50,11 @@ class Build:
     temporal_mm: float = 5.0
     frontal: float = 1.0
     hyperostosis_mm: float = 0.0
+    uneven: float = 0.1
+    pits_mm: float = 0.5
+    crests_mm: tuple[float, float] = (0.0, 0.0)
+    roof_mm: float = 2.0
+    base: float = 1.0
     pneumatised_mm: float = 0.0
 
 
@@ -58,7 +68,7 @@ def draw_build(rng: np.random.Generator, age: int, sex: Literal["F", "M"]) -> Bu
     grown = float(0.74 + 0.26 * np.clip(age / 9, 0, 1) ** 0.5)
     scale = np.clip(rng.normal(1.0, (0.055, 0.05, 0.04)), 0.87, 1.13) * grown * (0.975 if sex == "F" else 1.01)
     adult = min(age / 16, 1.0)
-    thick = float(np.clip(5.6 * np.exp(rng.normal(0, 0.38)), 2.0, 12.0))
+    thick = float(np.clip(3.1 * np.exp(rng.normal(0, 0.42)), 1.6, 10.0))
     old_woman = age > 45 and sex == "F"
     return Build(
         scale=scale,
@@ -66,31 +76,40 @@ def draw_build(rng: np.random.Generator, age: int, sex: Literal["F", "M"]) -> Bu
         face=float(np.clip(rng.normal(1, 0.05), 0.88, 1.12) * (0.8 + 0.2 * adult)),
         warp_mm=float(rng.uniform(1.2, 3.2)),
         fold_zoom=float(np.exp(rng.normal(0, 0.16))),
-        calvaria_mm=float(np.clip(1.6 + (thick - 1.6) * adult, 1.5, 12.0)),
-        scalp_mm=float(np.clip(5.0 * np.exp(rng.normal(0, 0.4)), 2.0, 14.0)),
+        calvaria_mm=float(np.clip(1.6 + (thick - 1.6) * adult, 1.5, 10.0)),
+        scalp_mm=float(np.clip(6.0 * np.exp(rng.normal(0, 0.6)), 1.5, 18.0)),
         temporal_mm=float(rng.uniform(1.5, 8.5) * (0.5 + 0.5 * adult)),
         frontal=float(rng.uniform(0.1, 1.5) * adult),
         hyperostosis_mm=float(rng.uniform(2, 8)) if rng.random() < (0.15 if old_woman else 0.03) else 0.0,
         pneumatised_mm=float(rng.normal(0, 2.0) - 5 * (1 - adult)),
+        uneven=float(rng.uniform(0.05, 0.22)),
+        pits_mm=float(rng.uniform(0.1, 1.4) * (0.1 + 0.9 * adult)),
+        crests_mm=(_crest(rng, 7.0 * adult), _crest(rng, 6.0 * adult)),
+        roof_mm=float(rng.uniform(0.5, 4.0)),
+        base=0.4 + 0.6 * adult,
     )
+
+
+def _crest(rng: np.random.Generator, most_mm: float) -> float:
+    return float(rng.uniform(0.2, 1.0) * most_mm) if rng.random() < 0.6 else 0.0
 
 
 def draw_look(rng: np.random.Generator, age: int) -> Look:
     """Widths and densities; as wide as is still no finding, for this age."""
     old = float(np.clip((age - 30) / 55, 0, 1.15))
-    white = float(np.clip(rng.normal(29.0, 4.0), 19, 38))
-    gray = white + float(rng.uniform(1.5, 13.0) if age > 2 else rng.uniform(0.5, 6.0))
+    white = float(np.clip(rng.normal(29.8, 3.6), 20, 39))
+    gray = white + float(np.clip(rng.normal(10.8, 2.8), 5.0, 17.0) if age > 2 else rng.uniform(0.5, 6.0))
     ventricle = float(-1.0 + 2.4 * old + rng.normal(0, 0.7))
     globe = float(rng.uniform(2, 18))
     return Look(
-        sulcus_mm=float(np.clip(0.05 + 0.75 * old**1.3 + rng.normal(0.14, 0.16), 0.0, 1.6)),
+        sulcus_mm=float(np.clip(0.05 + 1.1 * old**1.3 + rng.normal(0.15, 0.2), 0.0, 2.0)),
         gap_mm=float(np.clip(0.35 + 1.2 * old + rng.normal(0.1, 0.35) + (1.2 if age < 2 else 0), 0.1, 3.2)),
         ventricle_mm=ventricle,
         white_hu=white,
         gray_hu=gray,
         **_bone(rng, age),
         sinus_mm=_sinuses(rng),
-        csf_hu=float(rng.uniform(0, 15)),
+        csf_hu=float(np.clip(rng.normal(8.5, 3.5), 0, 16)),
         blood_hu=float(rng.uniform(40, 70)),
         fat_hu=float(rng.uniform(-115, -75)),
         muscle_hu=float(rng.uniform(38, 66)),
@@ -98,7 +117,8 @@ def draw_look(rng: np.random.Generator, age: int) -> Look:
         ventricle_skew_mm=float(rng.normal(0, 0.5)),
         cavum_mm=float(rng.uniform(0.8, 3.5)) if rng.random() < 0.1 else 0.0,
         leukoaraiosis=float(rng.uniform(0, 0.9)) if rng.random() < 0.9 * old else 0.0,
-        cisterna_mm=float(rng.normal(0, 0.5)),
+        cisterna_mm=float(rng.normal(-1.3 * (1 - min(old, 1.0)), 0.5)),
+        folia_hu=float(rng.uniform(1.5, 7.0)),
         rim_hu=float(rng.uniform(0, 18)),
         rim_mm=float(rng.uniform(2.5, 12)),
         base_hu=float(rng.uniform(-3, 12)),

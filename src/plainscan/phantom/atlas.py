@@ -15,11 +15,11 @@ from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 F32: TypeAlias = NDArray[np.float32]
 Numbers: TypeAlias = NDArray[np.floating]
 Vector: TypeAlias = NDArray[np.float64]
-CHUNK: Final = 1024  # points sampled at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,24 +58,27 @@ class Atlas:
         Returns:
             (fields, n), float32.
         """
-        (i, u), (j, v), (k, w) = (self._cell(points, axis) for axis, points in enumerate((x_mm, y_mm, z_mm)))
-        nx, ny, _ = self.grid.shape
-        corner = (k * ny + j) * nx + i
-        # Two x-neighbours lie side by side in memory: one gather fetches both.
-        count = self.values.shape[-1]
-        pairs = np.lib.stride_tricks.as_strided(
-            self.values, shape=(self.values.size // count - 1, 2 * count), strides=(4 * count, 4), writeable=False
-        )
-        u, v, w = u[:, None], v[:, None], w[:, None]
-        out = np.empty((count, len(corner)), np.float32)
-        for start in range(0, len(corner), CHUNK):  # small enough that the processor's cache holds it all
-            part = slice(start, start + CHUNK)
-            at = corner[part]
-            low = _lerp(pairs[at], pairs[at + nx], v[part])
-            high = _lerp(pairs[at + nx * ny], pairs[at + nx * ny + nx], v[part])
-            both = _lerp(low, high, w[part])
-            out[:, part] = _lerp(both[:, :count], both[:, count:], u[part]).T
-        return out
+        nx, ny, nz = self.grid.shape
+        at = np.stack((x_mm, y_mm, z_mm))
+        at -= np.array(self.grid.origin_mm, np.float32)[:, None]
+        at *= np.float32(1 / self.grid.step_mm)
+        np.maximum(at, 0, out=at)
+        np.minimum(at, np.array(self.grid.shape, np.float32)[:, None] - np.float32(1.001), out=at)
+        i, j, k = cell = at.astype(np.int32)
+        u, v, w = np.subtract(at, cell, out=at, casting="same_kind")
+        first, count = (k * ny + j) * nx + i, len(i)
+        corner, share = np.empty((count, 8), np.int32), np.empty((count, 8), np.float32)
+        low, both = w * (1 - v), v * w
+        for pair, (away, part) in enumerate(((0, 1 - v - low), (nx, v - both), (nx * ny, low), (nx * (ny + 1), both))):
+            np.add(first, away, out=corner[:, 2 * pair])
+            np.add(first, away + 1, out=corner[:, 2 * pair + 1])
+            np.multiply(part, u, out=share[:, 2 * pair + 1])
+            np.subtract(part, share[:, 2 * pair + 1], out=share[:, 2 * pair])
+        # One sparse product adds up all fields of a corner at once: they lie side by side in memory.
+        ends = np.arange(0, 8 * count + 1, 8, dtype=np.int32)
+        weights = csr_array((share.ravel(), corner.ravel(), ends), shape=(count, nx * ny * nz))
+        found: F32 = np.ascontiguousarray((weights @ self.values.reshape(nx * ny * nz, -1)).T)
+        return found
 
     def sample_periodic(self, x_mm: F32, y_mm: F32, z_mm: F32) -> F32:
         """As ``sample``, with the grid repeated in all directions: its last nodes must equal its first."""
@@ -87,24 +90,10 @@ class Atlas:
         ]
         return self.sample(*wrapped)
 
-    def _cell(self, points: F32, axis: int) -> tuple[NDArray[np.int32], F32]:
-        at = (points - np.float32(self.grid.origin_mm[axis])) * np.float32(1 / self.grid.step_mm)
-        np.clip(at, 0.0, np.float32(self.grid.shape[axis] - 1.001), out=at)
-        cell = at.astype(np.int32)
-        return cell, at - cell
-
 
 def f32(values: Numbers) -> F32:
     """The same values as float32: arithmetic with Python and NumPy scalars may have widened them."""
     return np.asarray(values, dtype=np.float32)
-
-
-def _lerp(a: F32, b: F32, share: F32) -> F32:
-    """From a to b; b is overwritten."""
-    b -= a
-    b *= share
-    b += a
-    return b
 
 
 def build(grid: Grid, fields: Sequence[Numbers]) -> Atlas:

@@ -93,8 +93,9 @@ def _trauma(rng: Rng, patient: Patient) -> list[Placed]:
         found.append(any_fracture(rng, patient, side, site, place))
     kinds = (_epidural, _subdural, _dural, _sulcal, contusions, _petechiae)
     for i in rng.choice(len(kinds), int(rng.choice([2, 3])), replace=False):
-        found += [item for item in kinds[int(i)](rng, patient) if item.finding != "midline_shift"]
-    return found
+        found += kinds[int(i)](rng, patient)
+    shifts = sorted((item for item in found if item.finding == "midline_shift"), key=lambda item: -item.size_mm)
+    return [item for item in found if item.finding != "midline_shift"] + shifts[:1]
 
 
 def _early_infarct(rng: Rng, patient: Patient) -> list[Placed]:
@@ -118,7 +119,7 @@ def _hydrocephalus(rng: Rng, patient: Patient) -> list[Placed]:
 
 
 SCENARIOS: Final[tuple[tuple[float, Callable[[Rng, Patient], list[Placed]]], ...]] = (
-    (0.12, _epidural),
+    (0.20, _epidural),
     (0.10, _subdural),
     (0.03, _dural),
     (0.06, _sulcal),

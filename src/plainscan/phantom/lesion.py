@@ -56,6 +56,7 @@ class Placed:
         age: As in ``truth.Lesion``.
         mask_share: A pixel belongs to the mask when the finding fills this share of it.
         in_bone: Whether it is seen within bone; any other is hidden where bone takes more of a pixel.
+        extra_axial: Whether it fills the room between bone and brain: what was drawn there before is then covered.
     """
 
     finding: str
@@ -65,6 +66,7 @@ class Placed:
     age: Age | None = None
     mask_share: float = 0.5
     in_bone: bool = False
+    extra_axial: bool = False
 
     def change_look(self, look: Look) -> Look:
         """Widths of the spaces with this finding."""
@@ -73,6 +75,11 @@ class Placed:
     def push(self, x: F32, y: F32, z: F32) -> tuple[F32, F32, F32] | None:
         """Mass effect: where the tissue now at a point came from, minus the point, mm; None without any."""
         del x, y, z
+        return None
+
+    def press(self, x: F32, y: F32, z: F32, cavity: F32) -> tuple[F32, F32, F32] | None:
+        """Like ``push``, by a collection at the bone, where nothing holds the tissue; ``cavity`` is the field there."""
+        del x, y, z, cavity
         return None
 
     def change_brain(self, f: BrainFields, x: F32, y: F32, z: F32) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from plainscan.phantom.atlas import F32, cover, f32
-from plainscan.phantom.lesion import Blob, BrainView, Placed, Vector, ball, sign, spread
+from plainscan.phantom.lesion import Blob, BrainView, Index, Placed, Vector, ball, sign, spread
 from plainscan.phantom.lesion_hemorrhage import Mixture, paint
 from plainscan.phantom.tissue import mix
 
@@ -38,7 +39,7 @@ class Intraparenchymal(Placed):
 
     def paint_brain(self, view: BrainView) -> F32 | None:
         """Rim first, then the clot."""
-        near = self.clot.near(view.x, view.y, view.z, self.edema_mm)
+        near = self.clot.near(view.x, view.y, view.z, max(self.edema_mm, view.edge.plane_mm / 2))
         if near.size == 0:
             return None
         x, y, z = view.x[near], view.y[near], view.z[near]
@@ -47,13 +48,25 @@ class Intraparenchymal(Placed):
         part = view.hu[near]
         rim = cover(inside + self.edema_mm, 2.0) * brain * (1 - 0.5 * view.spaces.gray[near])
         part -= self.edema_hu * rim
-        bounded = np.minimum(inside, view.fields.cavity[near] - 0.5)
         value = f32(self.blood_hu + 2 * self.clot.shape(x, y, z))
         if self.mixed is not None:
             value = self.mixed.at(value, self.clot.shape, x, y, z, inside)
-        mix(part, cover(bounded, view.edge.pixel_mm + 0.4), value)
+        within = cover(self._bound(view, near), view.edge.pixel_mm)
+        mix(part, within * view.edge.filled(self.clot.inside, x, y, z, view.edge.pixel_mm + 0.4), value)
         view.hu[near] = part
-        return spread(near, cover(bounded, view.edge.pixel_mm), view.x.size)
+        return spread(near, within * view.edge.filled(self.clot.inside, x, y, z), view.x.size)
+
+    def _bound(self, view: BrainView, near: Index) -> F32:
+        """Distance to what a clot does not cross: bone, the tentorium, the falx; mm, positive on its own side."""
+        f = view.fields
+        bound = f.cavity[near] - 0.5
+        if self.site == "brainstem":
+            return f32(bound)
+        tentorium = f.infratentorial[near] if self.site == "cerebellum" else -f.infratentorial[near]
+        bound = np.minimum(bound, tentorium - 0.5)
+        if sign(self.side) and self.site != "cerebellum":
+            bound = np.minimum(bound, np.where(f.falx[near] > -1, sign(self.side) * f.depth[near] - 0.5, 99))
+        return f32(bound)
 
 
 @dataclass(kw_only=True)
@@ -74,14 +87,19 @@ class Petechiae(Placed):
         """Small balls; none in CSF."""
         total: F32 | None = None
         for center, radius in zip(self.centers_mm, self.radii_mm, strict=True):
-            near = ball(view.x, view.y, view.z, center, float(radius) + 1)
+            near = ball(view.x, view.y, view.z, center, float(radius) + 1 + view.edge.plane_mm / 2)
             if near.size:
-                offset = np.stack([view.x[near], view.y[near], view.z[near]]) - center[:, None].astype(np.float32)
-                inside = np.minimum(radius - np.linalg.norm(offset, axis=0), view.fields.cavity[near] - 1)
-                share = f32(cover(inside, view.edge.pixel_mm + 0.3) * (1 - view.spaces.csf[near]))
+                sphere = partial(_sphere, center=center.astype(np.float32), radius=np.float32(radius))
+                x, y, z = view.x[near], view.y[near], view.z[near]
+                share = view.edge.filled(sphere, x, y, z, view.edge.pixel_mm + 0.3)
+                share = f32(share * cover(view.fields.cavity[near] - 1, 1.0) * (1 - view.spaces.csf[near]))
                 filled = paint(view, near, share, self.blood_hu)
                 total = filled if total is None else np.maximum(total, filled)
         return total
+
+
+def _sphere(x: F32, y: F32, z: F32, center: F32, radius: np.float32) -> F32:
+    return f32(radius - np.sqrt(np.square(x - center[0]) + np.square(y - center[1]) + np.square(z - center[2])))
 
 
 @dataclass(kw_only=True)

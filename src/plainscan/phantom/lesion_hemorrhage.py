@@ -9,11 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plainscan.phantom.atlas import F32, cover, f32
-from plainscan.phantom.lesion import BrainView, Index, Placed, Spot, Wobble, ball, sign, spread
+from plainscan.phantom.lesion import CENTER_MM, BrainView, Index, Placed, Spot, Vector, Wobble, ball, sign, spread
 from plainscan.phantom.tissue import BrainFields, mix, slab
 
-SEEN_MM: Final = 1.5
-"""Thinner than this, blood along bone or dura is lost in their edge, and not in a mask: a choice by looking."""
+PRESSED_MM: Final = 25.0  # as deep as this a collection presses the brain, falling to 1/e
 
 
 def base_height(y: F32) -> F32:
@@ -76,6 +75,7 @@ class Epidural(Placed):
     floor_mm: float | None = None
     mixed: Mixture | None = None
     press_mm: float = 0.0
+    extra_axial: bool = True
 
     def _thickness(self, x: F32, y: F32, z: F32) -> F32:
         far = self.spot.around(x, y, z)
@@ -83,8 +83,16 @@ class Epidural(Placed):
         low, high = self.sutures_mm
         side = np.where(np.abs(self.spot.point_mm[0]) > 12, x * np.sign(self.spot.point_mm[0]) - 2, 99)
         floor = base_height(y) - 12 if self.floor_mm is None else self.floor_mm
-        edge = np.minimum(np.minimum(1.6 * (y - low), 1.6 * (high - y)), np.minimum(1.6 * side, 0.8 * (z - floor)))
+        edge = np.minimum(np.minimum(0.9 * (y - low), 0.9 * (high - y)), np.minimum(1.6 * side, 0.8 * (z - floor)))
         return f32(np.minimum(lens, edge))
+
+    def press(self, x: F32, y: F32, z: F32, cavity: F32) -> tuple[F32, F32, F32] | None:
+        """The brain under the lens gives way."""
+        near = self.spot.near(x, y, z, self.radius_mm)
+        if near.size == 0:
+            return None
+        thick = self._thickness(x[near], y[near], z[near])
+        return given_way(near, thick, cavity, np.broadcast_to(self.spot.normal[:, None], (3, near.size)))
 
     def change_brain(self, f: BrainFields, x: F32, y: F32, z: F32) -> None:
         """The brain's surface is the clot's inner face."""
@@ -103,11 +111,31 @@ class Epidural(Placed):
         x, y, z = view.x[near], view.y[near], view.z[near]
         thick = self._thickness(x, y, z)
         cavity = view.fields.cavity[near] - closed(thick, self.press_mm)
-        share = cover(-cavity, view.edge.pixel_mm) * (thick > 0.3)
+        share = cover(-cavity, bone_edge(view, near)) * (thick > 0.3)
         value = f32(self.blood_hu - self.swirl_hu * np.clip(self.shape(x, y, z) - 0.4, 0, 1))
         if self.mixed is not None:
             value = self.mixed.at(value, self.shape, x, y, z, thick + cavity)
-        return paint(view, near, share, value, thick >= SEEN_MM)
+        return paint(view, near, share, value, thick >= view.edge.seen_mm)
+
+
+def given_way(near: Index, thick: F32, cavity: F32, outward: F32 | Vector) -> tuple[F32, F32, F32]:
+    """Where tissue that a collection pressed inward came from, minus where it is, mm; 0 at points not ``near``.
+
+    Args:
+        near: Some of the points.
+        thick: The collection's thickness over each of them, mm; 0 or less where there is none.
+        cavity: Depth of all points under the bone, mm.
+        outward: Unit vectors toward the bone, (3, n).
+    """
+    below = np.maximum(cavity[near] - thick, 0)
+    moved = 0.8 * np.maximum(thick, 0) * np.exp(below * np.float32(-1 / PRESSED_MM))
+    x, y, z = (spread(near, moved * part, cavity.size) for part in outward)
+    return x, y, z
+
+
+def bone_edge(view: BrainView, near: Index) -> F32:
+    """Width of the edge of what lies level with the inner table, mm: soft where that slants through the plane."""
+    return f32(view.edge.pixel_mm + view.fields.cavity_rise[near] * view.edge.plane_mm)
 
 
 def closed(thick: F32, press_mm: float) -> F32:
@@ -144,17 +172,31 @@ class Subdural(Placed):
     shape: Wobble
     mixed: Mixture | None = None
     press_mm: float = 0.0
+    extra_axial: bool = True
 
     def _thickness(self, f: BrainFields, near: Index, x: F32, y: F32, z: F32) -> F32:
         far = self.spot.around(x, y, z, 60.0) / np.float32(self.radius_mm)
         crescent = self.size_mm * (1 - np.square(np.square(far))) * (0.88 + 0.18 * self.shape(x, y, z))
         own = sign(self.side) * f.depth[near] - 1.5
         above = np.minimum(-f.infratentorial[near] - 1, 0.6 * (z - base_height(y)))
+        above = np.minimum(above, np.abs(x) - 30 + 2 * np.maximum(z - 45, 0))  # none at the sella
         return f32(np.minimum(crescent, np.minimum(own, above)))
 
     def _near(self, f: BrainFields, x: F32, y: F32, z: F32, below_mm: float) -> Index:
         near = self.spot.near(x, y, z, self.radius_mm, 60.0)
         return near[(f.cavity[near] < below_mm) & (sign(self.side) * f.depth[near] > 0)]
+
+    def press(self, x: F32, y: F32, z: F32, cavity: F32) -> tuple[F32, F32, F32] | None:
+        """The hemisphere under the crescent gives way."""
+        near = self.spot.near(x, y, z, self.radius_mm, 60.0)
+        near = near[sign(self.side) * x[near] > 2]
+        if near.size == 0:
+            return None
+        far = self.spot.around(x[near], y[near], z[near], 60.0) / np.float32(self.radius_mm)
+        crescent = self.size_mm * (1 - np.square(np.square(far))) * np.clip((sign(self.side) * x[near] - 2) / 20, 0, 1)
+        outward = np.stack([x[near], y[near], z[near]]) - CENTER_MM[:, None].astype(np.float32)
+        outward /= np.maximum(np.linalg.norm(outward, axis=0), 1)
+        return given_way(near, f32(crescent), cavity, outward)
 
     def change_brain(self, f: BrainFields, x: F32, y: F32, z: F32) -> None:
         """The brain's surface is the collection's inner face; sulci under it are pressed shut."""
@@ -173,12 +215,12 @@ class Subdural(Placed):
         x, y, z = view.x[near], view.y[near], view.z[near]
         thick = self._thickness(view.fields, near, x, y, z)
         cavity = view.fields.cavity[near] - closed(thick, self.press_mm)
-        share = cover(-cavity, view.edge.pixel_mm) * (thick > 0.3)
+        share = cover(-cavity, bone_edge(view, near)) * (thick > 0.3)
         value = self.blood_hu + self.layer_hu * np.clip((y - self.spot.point_mm[1]) / 45, -1, 1)
         value = f32(value + 3 * self.shape(x, y, z))
         if self.mixed is not None:
             value = self.mixed.at(value, self.shape, x, y, z, thick + cavity)
-        return paint(view, near, share, value, thick >= SEEN_MM)
+        return paint(view, near, share, value, thick >= view.edge.seen_mm)
 
 
 @dataclass(kw_only=True)
@@ -207,12 +249,14 @@ class DuralSubdural(Placed):
         across, below = sign(self.side) * f.x[near], f.infratentorial[near]
         if self.site == "falx":
             inside = np.minimum(thick - across, np.minimum(across, f.falx[near]))
+            share = cover(f32(inside), px)
         else:
-            inside = np.minimum(np.minimum(thick + below, -below), 7 - np.abs(f.tentorium[near]))
+            inside = 7 - np.abs(f.tentorium[near])
             notch = np.hypot(f.x[near], f.y[near] - 9) - 21
             inside = np.minimum(inside, np.minimum(np.minimum(across - 6, notch), f.y[near] - 4))
-        share = f32(cover(f32(inside), px) * (thick > 0.3))
-        return paint(view, near, share, self.blood_hu, thick >= SEEN_MM)
+            soft = px + 0.7 * view.edge.plane_mm  # it slants through the plane
+            share = cover(f32(inside), px) * slab(thick / 2 + below, thick / 2, soft)
+        return paint(view, near, f32(share * (thick > 0.3)), self.blood_hu, thick >= view.edge.seen_mm)
 
 
 @dataclass(kw_only=True)
@@ -245,10 +289,11 @@ class Subarachnoid(Placed):
         region = cover(self.radius_mm * (1 + 0.3 * self.shape(x, y, z)) - far, min(6.0, 0.4 * self.radius_mm))
         filled = view.spaces.csf[near] - view.spaces.ventricle[near]
         if self.site == "sulci":
-            sheet = slab(f.sulcus[near], self.open_mm, px) * cover(15 - f.cavity[near], 4.0)
+            soft = px + f.sulcus_rise[near] * view.edge.plane_mm
+            sheet = slab(f.sulcus[near], self.open_mm, soft) * cover(15 - f.cavity[near], 4.0)
         elif self.site == "interhemispheric_fissure":
             sheet = slab(f.x[near], self.open_mm, px) * cover(f.falx[near] + 4, 3.0)
         else:
-            sheet = cover(f.fissure[near] + 1.6, px)
+            sheet = slab(np.minimum(f.fissure[near], 0), 1.6, px + 0.5 * view.edge.plane_mm)
         share = f32(np.clip(np.maximum(filled, sheet * view.spaces.supra[near]), 0, 1) * region)
         return paint(view, near, share, self.blood_hu)

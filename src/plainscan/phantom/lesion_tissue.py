@@ -146,7 +146,7 @@ class Mass(Placed):
 
     def paint_brain(self, view: BrainView) -> F32 | None:
         """Edema first, then the tumor."""
-        near = self.tumor.near(view.x, view.y, view.z, self.edema_mm)
+        near = self.tumor.near(view.x, view.y, view.z, max(self.edema_mm, view.edge.plane_mm / 2))
         if near.size == 0:
             return None
         inside = self.tumor.inside(view.x[near], view.y[near], view.z[near])
@@ -154,8 +154,9 @@ class Mass(Placed):
         edema = cover(fringe, 3.0) * (1 - view.spaces.csf[near]) * (1 - 0.9 * view.spaces.gray[near])
         part = view.hu[near]
         part -= self.edema_hu * edema
-        bounded = np.minimum(inside, view.fields.cavity[near] - 0.8)
-        body = cover(bounded, view.edge.pixel_mm + 0.6)
+        place = view.x[near], view.y[near], view.z[near]
+        body = view.edge.filled(self.tumor.inside, *place, view.edge.pixel_mm + 0.6)
+        body *= cover(view.fields.cavity[near] - 0.8, view.edge.pixel_mm)
         core = cover(inside - self.rim_mm, 2.0)
         value = self.solid_hu + core * (self.core_hu - self.solid_hu)
         if self.bleed_hu:

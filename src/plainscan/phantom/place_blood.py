@@ -35,6 +35,7 @@ EPIDURALS: Final[tuple[tuple[Site, tuple[float, float, float], tuple[float, floa
     ("temporal", *LOBES["temporal"], None),
     ("occipital", *LOBES["occipital"], None),
     ("temporal", (0.66, -0.48, -0.36), (-60.0, -8.0), -12.0),  # the pole
+    ("temporal", (0.8, -0.2, -0.42), (-45.0, 14.0), -14.0),  # the middle fossa
     ("posterior_fossa", (0.55, 0.75, -0.5), (12.0, 99.0), -40.0),
     ("vertex", (0.15, 0.1, 1.0), (-70.0, 70.0), None),
 )
@@ -54,6 +55,9 @@ CISTERNS: Final[tuple[tuple[Site, tuple[float, float, float], tuple[float, float
     ("sylvian_fissure", (42, -8, 43), (9.0, 30.0)),
     ("interhemispheric_fissure", (0, -50, 52), (12.0, 34.0)),
 )
+BESIDE_BONE_HU: Final = 5.0  # of what was measured in blood at the bone, bone's own light: it is added by the scene
+LEAST_CONTRAST_HU: Final = 9.0  # a layer that differs less from cortex is seen by what it displaces alone
+EASILY_SEEN_MM: Final = 8.0  # and it displaces enough from this thickness on: both are choices by looking
 SHEAR: Final[tuple[tuple[Site, tuple[float, float, float]], ...]] = (
     ("frontal", (26, -42, 72)),
     ("parietal", (30, 10, 84)),
@@ -71,6 +75,12 @@ def even(rng: Rng, low: float, high: float) -> float:
 def acute_hu(rng: Rng, pale: float = 0.12) -> float:
     """Density of an acute clot; with chance ``pale`` that of an anemic patient."""
     return float(rng.uniform(40, 50) if rng.random() < pale else np.clip(rng.normal(63, 8), 50, 85))
+
+
+def _beside_bone(patient: Patient, blood_hu: float, thick_mm: float = 0.0) -> float:
+    """Density before bone's light of blood that was measured beside bone; a thin layer is denser than cortex."""
+    least = patient.look.gray_hu + LEAST_CONTRAST_HU if thick_mm < EASILY_SEEN_MM else 0.0
+    return max(blood_hu - BESIDE_BONE_HU, least)
 
 
 def _fresh(rng: Rng, share: float) -> Mixture | None:
@@ -91,8 +101,8 @@ def any_epidural(rng: Rng, patient: Patient) -> tuple[list[Placed], Spot, Side, 
         size_mm=thick,
         age="acute",
         spot=place,
-        radius_mm=float(9 + (1.3 * thick + 5) * rng.uniform(0.75, 1.25)),
-        blood_hu=acute_hu(rng, 0.1 * (thick > 6)),
+        radius_mm=float(12 + (1.8 * thick + 8) * rng.uniform(0.8, 1.5)),
+        blood_hu=_beside_bone(patient, acute_hu(rng, 0.1 * (thick > 6)), thick),
         swirl_hu=0.0,
         sutures_mm=sutures,
         shape=wobble(rng, 14),
@@ -107,7 +117,7 @@ def any_epidural(rng: Rng, patient: Patient) -> tuple[list[Placed], Spot, Side, 
 def any_subdural(rng: Rng, patient: Patient, side: Side | None = None) -> list[Placed]:
     """A subdural hemorrhage of the convexity: thin or thick, fresh, isodense, old, or one in the other."""
     side = side or draw_side(rng)
-    age, first, mixed = _subdural_blood(rng)
+    age, first, mixed = _subdural_blood(rng, patient)
     faint = abs(first - 36) < 10 and mixed is None  # like brain: seen by the pressed sulci, so never thin
     thick = (
         even(rng, 6, 20) if faint or age == "chronic" else even(rng, 2.3, 5) if rng.random() < 0.5 else even(rng, 4, 24)
@@ -133,12 +143,12 @@ def any_subdural(rng: Rng, patient: Patient, side: Side | None = None) -> list[P
     return [collection, *midline_shift(rng, side, 0.7 * thick - 2 - room, (float(place.point_mm[1]) * 0.4, 58.0))]
 
 
-def _subdural_blood(rng: Rng) -> tuple[Age, float, Mixture | None]:
+def _subdural_blood(rng: Rng, patient: Patient) -> tuple[Age, float, Mixture | None]:
     """Age and densities of a subdural hemorrhage."""
     kind = rng.random()
     old, fresh = float(rng.uniform(10, 24)), float(rng.uniform(50, 72))
     if kind < 0.5:
-        return "acute", acute_hu(rng, 0.08), _fresh(rng, 0.1)
+        return "acute", _beside_bone(patient, acute_hu(rng, 0.08)), _fresh(rng, 0.1)
     if kind < 0.62:
         return "subacute", float(rng.uniform(28, 44)), None
     if kind < 0.72:

@@ -65,7 +65,8 @@ class Geometry:
 
     def normal(self) -> NDArray[np.float64]:
         """Unit vector across the slices, toward the head."""
-        return np.asarray(np.cross(self.row_direction, self.column_direction), np.float64)
+        (a, b, c), (d, e, f) = self.row_direction, self.column_direction
+        return np.array([b * f - c * e, c * d - a * f, a * e - b * d])  # as np.cross, which takes ten times as long
 
 
 @dataclass(frozen=True, slots=True)

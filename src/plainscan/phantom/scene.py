@@ -62,15 +62,17 @@ def make_scene(rng: np.random.Generator, patient: Patient, lesions: tuple[Placed
     return Scene(patient, number, look, lesions, Pose(turn, np.round(shift, 2)), round(tilt, 1))
 
 
-def render_plane(scene: Scene, geometry: Geometry, slice_index: int) -> tuple[F32, F32]:
+def render_plane(scene: Scene, geometry: Geometry, slice_index: int, blur_mm: float = 0.0) -> tuple[F32, F32]:
     """One ideal slice: the mean of planes through its thickness, each with edges as soft as it is thick.
+
+    ``blur_mm`` is the scanner's, see ``tissue.Edge``.
 
     Returns:
         HU (rows, columns), float32, and (lesions, rows, columns), float32, share of each pixel filled.
     """
     hu = np.full(geometry.shape, tissue.AIR_HU, np.float32)
     shares = np.zeros((len(scene.lesions), *geometry.shape), np.float32)
-    slab = _slab(scene, geometry, slice_index)
+    slab = _slab(scene, geometry, slice_index, blur_mm)
     if slab is None:
         return hu, shares
     head, brain = _at_nodes(scene, slab)
@@ -137,27 +139,33 @@ class Slab:
 
     def refine(self, values: F32, index: Index | None = None) -> F32:
         """Fields at one plane's nodes (fields, m) to all or some of its pixels, (fields, n)."""
-        rows, columns = self.node_shape
-        part = np.float32(1 / self.step)
-        at = values.reshape(-1, rows, columns)
-        tall = np.empty((len(at), rows - 1, self.step, columns), np.float32)
-        _steps(tall.swapaxes(1, 2), at[:, :-1], np.diff(at, axis=1) * part)
-        wide = np.empty((self.shape[0], columns - 1, self.step), np.float32)  # of one field: small enough for the cache
-        out = np.empty((len(at), wide.size if index is None else index.size), np.float32)
-        for field, row in zip(tall.reshape(len(at), -1, columns), out, strict=True):
-            _steps(wide.swapaxes(1, 2), field[:, :-1], np.diff(field, axis=1) * part)
-            row[:] = wide.ravel() if index is None else wide.ravel().take(index)
+        low, high, width = 0, self.node_shape[0] - 1, self.shape[1]  # rows of nodes around the pixels that are wanted
+        if index is not None and index.size:  # ascending
+            low, high = int(index[0]) // width // self.step, int(index[-1]) // width // self.step + 1
+            index = index - low * self.step * width
+        at = values.reshape(-1, *self.node_shape)[:, low : high + 1]
+        wide = np.empty((*at.shape[:2], at.shape[2] - 1, self.step), np.float32)
+        _steps(np.moveaxis(wide, 3, 0), at[:, :, :-1], at[:, :, 1:])
+        tall = np.empty((high - low, self.step, width), np.float32)  # of one field: small enough for the cache
+        out = np.empty((len(at), tall.size if index is None else index.size), np.float32)
+        for field, row in zip(wide.reshape(*at.shape[:2], width), out, strict=True):
+            _steps(tall.swapaxes(0, 1), field[:-1], field[1:])
+            if index is None:
+                row[:] = tall.ravel()
+            else:
+                tall.ravel().take(index, out=row, mode="clip")  # any other mode works on a copy of ``row``
         return out
 
 
-def _steps(out: F32, start: F32, rise: F32) -> None:
-    """Start, start + rise, start + 2 rise, ... along axis 1 of ``out``, in place."""
-    out[:, 0] = start
-    for k in range(1, out.shape[1]):
-        np.add(out[:, k - 1], rise, out=out[:, k])
+def _steps(out: F32, start: F32, end: F32) -> None:
+    """From start on toward end, by equal steps along axis 0 of ``out``, in place; the last stops a step short."""
+    rise = (end - start) * np.float32(1 / len(out))
+    out[0] = start
+    for k in range(1, len(out)):
+        np.add(out[k - 1], rise, out=out[k])
 
 
-def _slab(scene: Scene, geometry: Geometry, slice_index: int) -> Slab | None:
+def _slab(scene: Scene, geometry: Geometry, slice_index: int, blur_mm: float) -> Slab | None:
     """The part of a slice that holds the head; None when there is none."""
     thickness = float(geometry.thickness_mm[slice_index])
     count = int(np.searchsorted(PLANES_ABOVE_MM, thickness) + 1)
@@ -175,9 +183,11 @@ def _slab(scene: Scene, geometry: Geometry, slice_index: int) -> Slab | None:
     step = int(np.clip(round(NODE_MM / geometry.pixel_mm), 1, 8))
     offsets = (np.arange(count) - (count - 1) / 2) * thickness / count
     corner = start + down * box[0].start + right * box[1].start
-    corners = corner + offsets[:, None] * (turn @ geometry.normal())
+    normal = turn @ geometry.normal()
+    corners = corner + offsets[:, None] * normal
     shape = (-(-(box[0].stop - box[0].start) // step) + 1, -(-(box[1].stop - box[1].start) // step) + 1)
-    return Slab(box, corners, down, right, shape, step, Edge(geometry.pixel_mm, thickness / count))
+    edge = Edge(geometry.pixel_mm, thickness / count, (float(normal[0]), float(normal[1]), float(normal[2])), blur_mm)
+    return Slab(box, corners, down, right, shape, step, edge)
 
 
 def _points(start: Vector, down: Vector, right: Vector, rows: F32, columns: F32) -> F32:
@@ -219,11 +229,14 @@ def _pushed(scene: Scene, points: F32, cavity: F32) -> F32 | None:
 
     ``cavity`` is the field there.
     """
-    moves = [move for lesion in scene.lesions if (move := lesion.push(*points)) is not None]
-    if not moves:
+    x, y, z = points
+    pushed = [move for lesion in scene.lesions if (move := lesion.push(x, y, z)) is not None]
+    pressed = [move for lesion in scene.lesions if (move := lesion.press(x, y, z, cavity)) is not None]
+    if not pushed and not pressed:
         return None
-    held = np.clip(cavity / 18, 0, 1)  # at the skull nothing moves
-    return f32(points + held * np.sum(moves, axis=0, dtype=np.float32))
+    held = np.clip(cavity / 18, 0, 1)  # at the skull nothing moves but what a collection there presses away
+    nothing = np.zeros_like(points)
+    return f32(points + held * sum(pushed, start=nothing) + sum(pressed, start=nothing))
 
 
 def _paint(scene: Scene, slab: Slab, plane: int, head: F32, brain: F32) -> tuple[F32, F32]:
@@ -231,7 +244,8 @@ def _paint(scene: Scene, slab: Slab, plane: int, head: F32, brain: F32) -> tuple
     skin, cavity = slab.refine(head[[SKIN, CAVITY], plane])
     hu = np.full(len(skin), tissue.AIR_HU, np.float32)
     shares = np.zeros((len(scene.lesions), len(skin)), np.float32)
-    outer = np.flatnonzero((skin > -_OUTSIDE_MM) & (cavity < _INSIDE_MM))
+    beyond, deep = _margins_mm(scene, slab.edge)
+    outer = np.flatnonzero((skin > -beyond) & (cavity < deep))
     fields = HeadFields(*slab.pixels(plane, outer), *slab.refine(head[:, plane], outer))
     for lesion in scene.lesions:
         lesion.change_head(fields)
@@ -244,36 +258,54 @@ def _paint(scene: Scene, slab: Slab, plane: int, head: F32, brain: F32) -> tuple
     cavity[outer] = fields.cavity
     inside = np.flatnonzero(cavity > -2)
     if inside.size:
-        view, within = _brain(scene, slab, plane, brain[:, plane], cavity[inside], inside)
-        _fill_cavity(scene, view, hu, shares, inside, within)
+        view, within, light = _brain(scene, slab, plane, brain[:, plane], cavity[inside], inside)
+        _fill_cavity(scene, view, shares, inside, within)
+        part = hu[inside]
+        tissue.mix(part, within, view.hu + light)
+        hu[inside] = part
     return hu, shares
 
 
-def _brain(scene: Scene, slab: Slab, plane: int, at_nodes: F32, cavity: F32, inside: Index) -> tuple[BrainView, F32]:
-    """The brain on one plane before the findings are painted, and the share of each pixel inside the skull.
+def _margins_mm(scene: Scene, edge: Edge) -> tuple[float, float]:
+    """How far beyond the skin and into the cavity anything but air and brain may lie: with no finding there, an edge.
 
-    The share is taken before extra-axial blood moves the brain's surface, which is then no longer the bone's.
+    An edge reaches half its width to both sides; fields change by 1 mm per mm of height at most.
+    """
+    kinds = {type(lesion) for lesion in scene.lesions}
+    if any((kind.change_head, kind.paint_head) != (Placed.change_head, Placed.paint_head) for kind in kinds):
+        return _OUTSIDE_MM, _INSIDE_MM
+    soft = 0.5 * (edge.pixel_mm + edge.plane_mm) + 0.1
+    return soft, max(soft, 2.0)
+
+
+def _brain(
+    scene: Scene, slab: Slab, plane: int, at_nodes: F32, cavity: F32, inside: Index
+) -> tuple[BrainView, F32, F32]:
+    """The brain on one plane before the findings are painted, the share of each pixel inside the skull, bone's light.
+
+    The last two are taken before extra-axial blood moves the brain's surface, which is then no longer the bone's.
     """
     values = slab.refine(at_nodes, inside)
     points = slab.pixels(plane, inside)
     fields = BrainFields(values[3 + MIDLINE], values[1], values[2], cavity.copy(), *values[3:])
     edge = slab.edge
-    within = tissue.inside_share(fields, edge)
+    within, light = tissue.inside_share(fields, edge), tissue.bone_light(fields, scene.look)
     for lesion in scene.lesions:
         lesion.change_brain(fields, *points)
     now = tissue.spaces(fields, scene.look, edge)
     normal = now if scene.look == scene.patient.look else tissue.spaces(fields, scene.patient.look, edge)
     hu = tissue.brain_hu(fields, now, scene.look, edge)
     for speck in scene.patient.specks:
-        speck.paint(hu, fields, edge.pixel_mm)
-    return BrainView(hu, points[0], points[1], points[2], fields, now, normal, edge), within
+        speck.paint(hu, fields, edge)
+    return BrainView(hu, points[0], points[1], points[2], fields, now, normal, edge), within, light
 
 
-def _fill_cavity(scene: Scene, view: BrainView, hu: F32, shares: F32, inside: Index, within: F32) -> None:
-    for row, lesion in zip(shares, scene.lesions, strict=True):
+def _fill_cavity(scene: Scene, view: BrainView, shares: F32, inside: Index, within: F32) -> None:
+    for i, lesion in enumerate(scene.lesions):
         filled = lesion.paint_brain(view)
-        if filled is not None:
-            row[inside] = np.maximum(row[inside], filled * within)
-    part = hu[inside]
-    tissue.mix(part, within, view.hu)
-    hu[inside] = part
+        if filled is None:
+            continue
+        shares[i, inside] = np.maximum(shares[i, inside], filled * within)
+        for j in range(i) if lesion.extra_axial else ():
+            if scene.lesions[j].extra_axial:
+                shares[j, inside] *= 1 - filled

@@ -117,7 +117,7 @@ def scan_series(
     under: list[list[NDArray[np.float32]]] = [[] for _ in scene.lesions]
     least = np.array([lesion.mask_share for lesion in scene.lesions], np.float32)[:, None, None]
     for i in range(len(geometry)):
-        ideal, shares = render_plane(scene, geometry, i)
+        ideal, shares = render_plane(scene, geometry, i, acquisition.kernel.blur_mm)
         np.greater_equal(shares, least, out=masks[:, i])
         for seen_hu, mask in zip(under, masks[:, i], strict=True):
             seen_hu.append(ideal[mask])

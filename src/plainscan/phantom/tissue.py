@@ -26,6 +26,8 @@ physiological calcium  110..400    above blood, below bone: a choice, not a meas
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -42,6 +44,7 @@ DURA_HU: Final = 48.0
 SINUS_HU: Final = 54.0
 GLOBE_HU: Final = 12.0
 LENS_HU: Final = 75.0
+_SOLID_STEP_MM: Final = 2.5  # a small solid is looked at this often through the thickness of a plane
 NO_FLUID: Final = (0.0, 0.0, 0.0, 0.0, 0.0)
 
 
@@ -67,6 +70,7 @@ class Look:
         cavum_mm: Half-width of a cavum of the septum pellucidum; 0 is none.
         leukoaraiosis: Low density of white matter around the ventricles, 0 to 1.
         cisterna_mm: By how much the cisterns are wider than usual.
+        folia_hu: Contrast of the cerebellum's folia.
         rim_hu: By how much brain beside bone is brighter: what beam hardening and scatter leave uncorrected.
         rim_mm: How deep that reaches.
         base_hu: By how much brain at the skull base is brighter for the same reason.
@@ -95,6 +99,7 @@ class Look:
     cavum_mm: float = 0.0
     leukoaraiosis: float = 0.0
     cisterna_mm: float = 0.0
+    folia_hu: float = 3.0
     rim_hu: float = 8.0
     rim_mm: float = 7.0
     base_hu: float = 5.0
@@ -108,10 +113,44 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """How soft edges are on a plane: pixel size and, for surfaces level with the plane, the step between planes."""
+    """How soft edges are on a plane.
+
+    Args:
+        pixel_mm: Size of a pixel.
+        plane_mm: The step between planes, for surfaces level with them.
+        normal: Unit vector across the planes, in head coordinates.
+        blur_mm: Standard deviation of the scanner's point spread, which comes later: what it will hide is in no mask.
+    """
 
     pixel_mm: float
     plane_mm: float
+    normal: tuple[float, float, float] = (0.0, 0.0, 1.0)
+    blur_mm: float = 0.0
+
+    @property
+    def seen_mm(self) -> float:
+        """Thinner than this, blood along bone or dura is lost in their edge: a choice by looking."""
+        return 1.5 + 1.2 * self.blur_mm
+
+    def filled(
+        self, inside: Callable[[F32, F32, F32], F32], x: F32, y: F32, z: F32, soft_mm: float | None = None
+    ) -> F32:
+        """Share of each pixel that a small solid fills through the thickness of the plane, (n,), float32, [0, 1].
+
+        Args:
+            inside: Signed distance at points, mm, positive inside.
+            x: Points on the plane's middle, as y and z, (n,), float32, mm.
+            y: The same.
+            z: The same.
+            soft_mm: Width of the solid's edge in the plane; that of a pixel when not given.
+        """
+        count = max(1, math.ceil(self.plane_mm / _SOLID_STEP_MM))
+        total = np.zeros(x.shape, np.float32)
+        for i in range(count):
+            away = np.float32(((i + 0.5) / count - 0.5) * self.plane_mm)
+            dx, dy, dz = (away * np.float32(part) for part in self.normal)
+            total += cover(inside(x + dx, y + dy, z + dz), soft_mm or self.pixel_mm)
+        return total / np.float32(count)
 
 
 def mix(hu: F32, share: Numbers, value: float | Numbers) -> None:
@@ -179,8 +218,8 @@ def spaces(f: BrainFields, look: Look, edge: Edge) -> Spaces:
     ventricle *= 1 - 0.8 * septum * cover(f.z - 56, 3.0)  # septum pellucidum
     midline = np.where(f.falx > -1, np.abs(f.x), 99.0).astype(np.float32)
     surface = np.minimum(f.cavity - look.gap_mm, midline)
-    reach = 15 + 4 * f.patchy
-    half = look.sulcus_mm * np.clip(1.2 - surface / reach, 0, 1.3) * np.clip(1 + 0.45 * f.patchy, 0.1, 2)
+    reach = 17 + 4 * f.patchy
+    half = look.sulcus_mm * np.clip(1.2 - surface / reach, 0, 1.3) * np.clip(1 + 0.3 * f.patchy, 0.2, 2)
     csf = slab(f.sulcus, half, px + f.sulcus_rise * edge.plane_mm)
     csf = np.maximum(csf, cover(look.gap_mm * (1 + 0.4 * f.patchy) - f.cavity, px + 0.6))
     csf = np.maximum(csf, cover(0.5 + 0.8 * look.sulcus_mm - midline, px))
@@ -193,7 +232,7 @@ def spaces(f: BrainFields, look: Look, edge: Edge) -> Spaces:
     csf = np.maximum(np.maximum(csf, cover(f.cistern + 0.5 * look.gap_mm + look.cisterna_mm, px)), ventricle)
     sheet = np.where(surface < reach + 2, np.abs(f.sulcus) - half, 99.0)
     ribbon = np.minimum(np.minimum(surface, sheet), -f.fissure - 1.5)
-    gray = np.maximum(cover(3.0 - ribbon, px + 1.0), cover(f.deep_gray, px + 0.6))
+    gray = np.maximum(cover(3.0 - ribbon, px + 1.5 + 0.5 * f.sulcus_rise * edge.plane_mm), cover(f.deep_gray, px + 0.6))
     return Spaces(csf.astype(np.float32), ventricle, gray.astype(np.float32), supra)
 
 
@@ -203,10 +242,10 @@ def inside_share(f: BrainFields, edge: Edge) -> F32:
 
 
 def brain_hu(f: BrainFields, s: Spaces, look: Look, edge: Edge) -> F32:
-    """HU of the healthy brain at intracranial points, (n,), float32."""
+    """HU of the healthy brain at intracranial points, before ``bone_light``, (n,), float32."""
     px = edge.pixel_mm
     hu = look.white_hu + s.gray * (look.gray_hu - look.white_hu)
-    folia = look.gray_hu - 2.5 + 1.6 * np.sin(f.hindbrain * 1.7 + 2 * f.patchy)
+    folia = look.gray_hu - 2.5 + 0.5 * look.folia_hu * np.sin(f.hindbrain * 1.7 + 2 * f.patchy)
     folia -= 9 * look.sulcus_mm * np.clip(np.sin(f.hindbrain * 1.1 + 2.5 * f.patchy) - 0.4, 0, 1)
     stem = cover(f.brainstem + 1, 3.0)
     folia += stem * (look.white_hu + 4.0 - folia)
@@ -217,9 +256,17 @@ def brain_hu(f: BrainFields, s: Spaces, look: Look, edge: Edge) -> F32:
         hu -= 11 * look.leukoaraiosis * around * (1 - s.gray) * s.supra
     mix(hu, s.csf, look.csf_hu)
     _dura(hu, f, look, px)
-    hu += look.rim_hu * np.exp(np.maximum(f.cavity, 0) * np.float32(-1 / look.rim_mm))
-    hu += look.base_hu * np.clip((30 - f.z) / 30, 0, 1)
     return hu.astype(np.float32)
+
+
+def bone_light(f: BrainFields, look: Look) -> F32:
+    """By how much everything beside bone is brighter, brain and blood alike, (n,), float32, HU.
+
+    What beam hardening and scatter leave uncorrected; ``f`` before extra-axial blood moves the brain's surface.
+    """
+    light = look.rim_hu * np.exp(np.maximum(f.cavity, 0) * np.float32(-1 / look.rim_mm))
+    light += look.base_hu * np.clip((30 - f.z) / 30, 0, 1)
+    return light.astype(np.float32)
 
 
 def _dura(hu: F32, f: BrainFields, look: Look, px: float) -> None:

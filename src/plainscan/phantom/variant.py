@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from plainscan.phantom.atlas import F32, Vector, cover, f32
-from plainscan.phantom.tissue import BrainFields, mix, slab
+from plainscan.phantom.tissue import BrainFields, Edge, mix, slab
 from plainscan.phantom.truth import Side, VariantKind
 
 
@@ -30,16 +30,15 @@ class Speck:
     radius_mm: tuple[float, float, float]
     hu: float
 
-    def paint(self, hu: F32, f: BrainFields, pixel_mm: float) -> None:
-        """Paint it, in place."""
-        near = self._near(f)
+    def paint(self, hu: F32, f: BrainFields, edge: Edge) -> None:
+        """Paint it, in place; a small one is as faint as the plane is thick."""
+        near, pixel_mm = self._near(f, edge.plane_mm / 2), edge.pixel_mm
         if near.size == 0:
             return
         if self.kind == "dense_vessel":  # anywhere, but mostly it is not: most points need no further look
-            edge = (f.cavity[near] < 8) | (np.abs(f.x[near]) < 4) | (np.abs(f.infratentorial[near]) < 3)
-            near = near[edge | (f.cistern[near] > 0)]
-        u, v, w = ((a[near] - c) / r for a, c, r in zip((f.x, f.y, f.z), self.center_mm, self.radius_mm, strict=True))
-        share = cover(f32((1 - np.sqrt(u * u + v * v + w * w)) * min(self.radius_mm)), pixel_mm)
+            likely = (f.cavity[near] < 8) | (np.abs(f.x[near]) < 4) | (np.abs(f.infratentorial[near]) < 3)
+            near = near[likely | (f.cistern[near] > 0)]
+        share = edge.filled(self._inside, f.x[near], f.y[near], f.z[near])
         if self.kind == "falx_calcification":
             share *= cover(f.falx[near] + 2, 1.0)
         elif self.kind == "dural_calcification":
@@ -52,11 +51,18 @@ class Speck:
         mix(part, share, self.hu)
         hu[near] = part
 
-    def _near(self, f: BrainFields) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
-        near = np.flatnonzero(np.abs(f.z - self.center_mm[2]) < self.radius_mm[2] + 1)
+    def _inside(self, x: F32, y: F32, z: F32) -> F32:
+        u, v, w = (
+            (a - np.float32(c)) / np.float32(r)
+            for a, c, r in zip((x, y, z), self.center_mm, self.radius_mm, strict=True)
+        )
+        return f32((1 - np.sqrt(u * u + v * v + w * w)) * np.float32(min(self.radius_mm)))
+
+    def _near(self, f: BrainFields, beyond_mm: float) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
+        near = np.flatnonzero(np.abs(f.z - self.center_mm[2]) < self.radius_mm[2] + 1 + beyond_mm)
         for field, center, radius in zip((f.x, f.y), self.center_mm, self.radius_mm, strict=False):
             if near.size:
-                near = near[np.abs(field[near] - center) < radius + 1]
+                near = near[np.abs(field[near] - center) < radius + 1 + beyond_mm]
         return near
 
 

@@ -23,14 +23,14 @@ import polars as pl
 
 import plainscan
 from plainscan import tables
-from plainscan.bundle import CARD_FILE, MODEL_FILE, Card
+from plainscan.bundle import CARD_FILE, Card
 from plainscan.config import EvaluateSettings
 from plainscan.errors import ConfigError, MissingPartError, SplitError
 from plainscan.findings import ANY_FINDING, FINDING_KEYS, SPECIFIC_KEYS, find
 from plainscan.inference.engine import Model, load
-from plainscan.inference.held_out import RunSlices, brain_share, picture, raw_maps, score_slices
+from plainscan.inference.held_out import RunSlices, ScoredSlice, brain_share, picture, score_slices
 from plainscan.inference.predict import study_probability
-from plainscan.inference.randomize import randomized_model
+from plainscan.stages import evaluate_maps
 from plainscan.stages.chain import check_fresh
 from plainscan.stages.external import Judgement, knows_its_patients, make_ready
 from plainscan.stages.lineage import PATIENTS, check_trained_here, start_note
@@ -41,7 +41,6 @@ METRICS_FILE: Final = "metrics.json"
 REPORT_FILE: Final = "report.html"
 COMPARISON_FILE: Final = "comparison.md"
 PLACE_SLICES: Final = 2000  # of train and tune, for brain area alone
-SANITY_SLICES: Final = 32
 PER_PATIENT: Final = 2  # slices in the gallery
 FALLBACK: Final = 0.5  # threshold for any finding when tune allowed none
 STUDY_WORDS: Final = {"mean_of_top_3": "the mean of its three highest slices"}
@@ -150,10 +149,10 @@ def _evaluate(task: Judgement, settings: EvaluateSettings) -> Counts:
     run_ = _Run(task, settings, load(task.bundle), RunSlices(folder), prepared)
     _check(run_)
     looks = _count_look(run_)
-    predictions, localized = _score(run_)
+    predictions, scored = _score(run_)
     tables.write(predictions, folder, tables.PREDICTIONS)
-    metrics, plots = _judge(run_, predictions, localized)
-    metrics |= {"test_looks": looks, "sanity": _sanity(run_)}
+    metrics, plots = _judge(run_, predictions, scored)
+    metrics |= {"test_looks": looks}
     _write(run_, metrics, plots, predictions)
     auc = next(e for e in metrics["figures"] if (e["figure"], e["finding"]) == ("auc", ANY_FINDING))
     value = "not estimable" if auc["value"] is None else f"{auc['value']:.3f}"
@@ -186,18 +185,15 @@ def _count_look(run_: _Run) -> dict[str, int]:
     return count_look(run_.task.home, look)
 
 
-def _score(run_: _Run) -> tuple[pl.DataFrame, list[dict[int, Any]]]:
-    test, probability, area, localized = run_.test, [], [], []
-    for one in track(score_slices(run_.model, run_.slices, test), "evaluate", test.height):
-        probability.append(one.probability)
-        area.append(one.brain_share)
-        localized.append(one.localized)
-    columns = np.array(probability).reshape(-1, len(FINDING_KEYS))
+def _score(run_: _Run) -> tuple[pl.DataFrame, list[ScoredSlice]]:
+    test, threshold = run_.test, _thresholds(run_.model.card)["slice", ANY_FINDING]
+    scored = list(track(score_slices(run_.model, run_.slices, test, threshold), "evaluate", test.height))
+    columns = np.array([one.probability for one in scored]).reshape(-1, len(FINDING_KEYS))
     frame = test.with_columns(
-        pl.Series("brain_share", area, pl.Float64),
+        pl.Series("brain_share", [one.brain_share for one in scored], pl.Float64),
         *(pl.Series(f"probability_{key}", columns[:, i], pl.Float64) for i, key in enumerate(FINDING_KEYS)),
     )
-    return frame.select(list(tables.PREDICTIONS.columns)), localized
+    return frame.select(list(tables.PREDICTIONS.columns)), scored
 
 
 def _elsewhere(run_: _Run) -> pl.DataFrame:
@@ -218,7 +214,7 @@ def _thresholds(card: Card) -> dict[tuple[str, str], float]:
 
 
 def _judge(
-    run_: _Run, predictions: pl.DataFrame, localized: list[dict[int, Any]]
+    run_: _Run, predictions: pl.DataFrame, scored: list[ScoredSlice]
 ) -> tuple[dict[str, Any], Sequence[tuple[str, str, str]]]:
     from plainscan.evaluation import plots, summary
     from plainscan.evaluation.bootstrap import draw
@@ -233,11 +229,15 @@ def _judge(
     )
     elsewhere = Elsewhere.of(_elsewhere(run_), predictions)
     judged = summary.judge_all(predictions, elsewhere, frozen, counts, settings.level)
-    figures = judged.figures + summary.judge_maps(
-        localized, predictions["patient_id"].to_list(), rows, counts, settings.level
+    judging = evaluate_maps.Judging(
+        *(run_.model, run_.task.bundle, run_.slices, run_.prepared),
+        *(frozen.thresholds["slice", ANY_FINDING], rows, counts, settings.level),
     )
+    of_maps, said = evaluate_maps.judge(judging, scored, run_.test, run_.rng("sanity"))
+    figures = judged.figures + of_maps
     metrics = {
         **_description(run_, predictions),
+        **said,
         "confusion": {
             "slice": summary.confusion_counts(judged.slices),
             "study": summary.confusion_counts(judged.studies),
@@ -257,7 +257,6 @@ def _uncalibrated(card: Card) -> list[str]:
 def _description(run_: _Run, predictions: pl.DataFrame) -> dict[str, Any]:
     from plainscan.evaluation import summary
     from plainscan.evaluation.demographics import cohort_table
-    from plainscan.evaluation.localization import IOU_THRESHOLD, TOLERANCE
 
     card = run_.model.card
     synthetic = summary.is_synthetic(run_.prepared) or tables.TRUTH.path(run_.folder).is_file()
@@ -287,11 +286,6 @@ def _description(run_: _Run, predictions: pl.DataFrame) -> dict[str, Any]:
         "study_rule_words": STUDY_WORDS.get(card.study_rule, card.study_rule),
         "operating_points": [p.model_dump() for p in card.operating_points],
         "strata": summary.strata_words("the slices judged" if external else "train and tune"),
-        "localization": {
-            "tolerance": f"{TOLERANCE:.0%} of the picture's side",
-            "iou_threshold": IOU_THRESHOLD,
-            "grid_px": card.input_size,
-        },
         "warnings": [
             *summary.warnings(unit, synthetic, splits, judged),
             *start_note(card, synthetic),
@@ -331,27 +325,6 @@ def _provenance(run_: _Run) -> dict[str, Any]:
         "onnxruntime": importlib.metadata.version("onnxruntime"),
         "training": {key: value for key, value in card.provenance.items() if key != PATIENTS},
     }
-
-
-def _sanity(run_: _Run) -> dict[str, Any]:
-    from plainscan.evaluation.sanity import similarity
-
-    nothing: dict[str, Any] = {"median": None, "low": None, "high": None, "n": 0, "reason": ""}
-    test = run_.test
-    with_finding = test.filter(pl.col(ANY_FINDING) == 1)
-    chosen = with_finding if with_finding.height else test
-    rows = chosen.gather_every(max(1, -(-chosen.height // SANITY_SLICES))).to_dicts()
-    if not rows:
-        return {**nothing, "reason": "the test split is empty"}
-    try:
-        model = (run_.task.bundle / MODEL_FILE).read_bytes()
-        shuffled = randomized_model(model, run_.model, run_.rng("sanity"))
-    except MissingPartError as error:
-        return {**nothing, "reason": error.found}
-    found = similarity(raw_maps(run_.model, run_.slices, rows), raw_maps(shuffled, run_.slices, rows))
-    if found is None:
-        return {**nothing, "reason": "with shuffled weights every map is constant"}
-    return {"median": found.median, "low": found.low, "high": found.high, "n": found.n, "reason": ""}
 
 
 def _write(

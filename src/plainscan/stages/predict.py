@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -25,6 +26,7 @@ from plainscan.findings import ANY_FINDING, FINDING_KEYS
 from plainscan.inference import overlay
 from plainscan.inference.ahead import ahead
 from plainscan.inference.classifier import Classifier, load, without_evidence
+from plainscan.inference.reliability import WORDS
 from plainscan.inference.result import Origin, SliceResult, StudyResult
 from plainscan.inference.source import Row, Source, Study, collect
 from plainscan.stages.record import Counts, recorded, refuse_inside, say, track
@@ -39,7 +41,7 @@ COLUMNS: Final[dict[str, type[pl.DataType]]] = {
     "slice_position_mm": pl.Float64,
     "probability": pl.Float64,
     **dict.fromkeys(FINDING_KEYS[1:], pl.Float64),
-    **dict.fromkeys(("decision", "heatmap", "not_scored"), pl.String),
+    **dict.fromkeys(("decision", "heatmap", "heatmap_not_reliable", "not_scored"), pl.String),
 }
 STUDY_COLUMNS: Final[dict[str, type[pl.DataType]]] = {
     "patient": pl.String,
@@ -111,6 +113,8 @@ class _Tables:
         """The result without its pixels, and its row; the picture is drawn and saved here, beside others."""
         row: Row = {**asdict(item.origin), "decision": item.decision, "not_scored": item.not_scored}
         row |= {COLUMN_OF.get(key, key): value for key, value in item.probability.items()}
+        if item.evidence:
+            row["heatmap_not_reliable"] = "; ".join(item.not_reliable()) or None
         if self.heatmaps and item.evidence:
             name = _heatmap_name(item.origin, number)
             overlay.save(item.overlay(), self.heatmaps / name)
@@ -219,6 +223,10 @@ def _report(folder: Path, source: Source, tables: _Tables, rows: list[Row]) -> C
             reasons[str(row["not_scored"])] = reasons.get(str(row["not_scored"]), 0) + 1
     for code, count in sorted(reasons.items(), key=lambda item: -item[1]):
         say(f"Not scored: {count} {code}. {tables.remedies.get(code, '')}".rstrip())
+    marked = Counter(str(row["heatmap_not_reliable"]) for row in rows if row.get("heatmap_not_reliable"))
+    for codes, count in marked.most_common():
+        words = ", ".join(WORDS[code] for code in codes.split("; "))
+        say(f"Heat map not reliable: {count} {codes}. {words[:1].upper()}{words[1:]}; its score stands.")
     if source.pictures and tables.classifier.card.neighbors:
         say("This model looks at neighboring slices; pictures have none, so each was repeated in their place.")
     say(f"Results: {folder / PREDICTIONS}")

@@ -186,6 +186,8 @@ def _export(settings: TrainSettings, state: State, slices: Slices) -> bytes:
 
 def bare_card(settings: TrainSettings, slices: Slices, model: bytes) -> Card:
     """A card without calibration, operating points and provenance."""
+    from plainscan.learning.network import DESIGNS
+
     planes, size = slices.shape
     return Card(
         name=f"{settings.network}-{size}px",
@@ -194,7 +196,7 @@ def bare_card(settings: TrainSettings, slices: Slices, model: bytes) -> Card:
         input_size=size,
         windows=settings.windows,
         neighbors=planes // 2,
-        pooling="log_mean_exp" if settings.network.endswith("-fine") else "mean",
+        pooling=DESIGNS[settings.network].pooling,
         findings=FINDING_KEYS,
         calibration=tuple(Calibration(finding=key) for key in FINDING_KEYS),
         operating_points=(),

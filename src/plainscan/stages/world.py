@@ -16,6 +16,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -107,30 +108,64 @@ def _made(folder: Path, settings: WorldSettings, numbers: list[int]) -> Iterator
 
 def make_shard(folder: Path, settings: WorldSettings, number: int) -> int:
     """Write one shard, its masks and, last, its rows; returns the number."""
-    name, hu, masks = f"shard-{number:04d}.npy", [], []
-    rows: list[dict[str, Any]] = []
+    shard = Shard(folder, settings, number)
     first = number * PATIENTS_PER_SHARD
     for patient in range(first, min(first + PATIENTS_PER_SHARD, settings.patients)):
-        split = _split(patient, settings)
-        for study, made in enumerate(_studies(patient, settings)):
-            uid = f"world.{settings.seed}.{patient}.{study}"
-            if split != "train":
-                _write_truth(folder / "truth" / f"{uid}.npz", made)
-            for i in range(len(made.hu)):
-                box = head_box(made.hu[i])
-                hu.append(prepare_slice([made.hu[i]], settings.size, box))
-                masks.append(small_masks(made.masks[i], box, settings.size // MASK_STEP))
-                row = _row(made, i, patient, uid, split) | dict(zip(_PLACES, (name, len(rows), *box), strict=True))
-                rows.append(row)
-    _save(folder / SHARD_FOLDER / name, np.stack(hu))
-    _save(folder / SHARD_FOLDER / tables.mask_name(name), np.stack(masks))
-    schema = {**tables.PREPARED.columns, "mask": pl.String, "mask_index": pl.Int32}
-    with tables.whole_file(_rows_path(folder, number)) as partial:
-        pl.DataFrame(rows, schema=schema, orient="row").write_parquet(partial)
+        for made in draw_studies(patient, settings):
+            shard.add(made)
+    shard.write()
     return number
 
 
-def _studies(number: int, settings: WorldSettings) -> Iterator[Study]:
+@dataclass
+class Shard:
+    """Prepared slices on their way into one shard.
+
+    Args:
+        folder: Of the run.
+        settings: Of the world.
+        number: Of the shard.
+        hu: Each (1, size, size), int16, HU.
+        masks: As ``small_masks`` makes them.
+        rows: Of the table.
+    """
+
+    folder: Path
+    settings: WorldSettings
+    number: int
+    hu: list[NDArray[np.int16]] = field(default_factory=list)
+    masks: list[NDArray[np.uint16]] = field(default_factory=list)
+    rows: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """Of its file."""
+        return f"shard-{self.number:04d}.npy"
+
+    def add(self, made: Study) -> None:
+        """Prepare a study's slices; of a patient of tune or test, write the full-size masks, too."""
+        patient, size = made.truth.patient, self.settings.size
+        split = _split(patient, self.settings)
+        uid = f"world.{self.settings.seed}.{patient}.{made.truth.study}"
+        if split != "train":
+            _write_truth(self.folder / "truth" / f"{uid}.npz", made)
+        for i, hu in enumerate(made.hu):
+            box = head_box(hu)
+            self.hu.append(prepare_slice([hu], size, box))
+            self.masks.append(small_masks(made.masks[i], box, size // MASK_STEP))
+            place = dict(zip(_PLACES, (self.name, len(self.rows), *box), strict=True))
+            self.rows.append(_row(made, i, patient, uid, split) | place)
+
+    def write(self) -> None:
+        """Put the shard, its masks and, last, its rows in place."""
+        _save(self.folder / SHARD_FOLDER / self.name, np.stack(self.hu))
+        _save(self.folder / SHARD_FOLDER / tables.mask_name(self.name), np.stack(self.masks))
+        schema = {**tables.PREPARED.columns, "mask": pl.String, "mask_index": pl.Int32}
+        with tables.whole_file(_rows_path(self.folder, self.number)) as partial:
+            pl.DataFrame(self.rows, schema=schema, orient="row").write_parquet(partial)
+
+
+def draw_studies(number: int, settings: WorldSettings) -> Iterator[Study]:
     """One patient's studies: a pure function of seed and number."""
     rng = np.random.default_rng([settings.seed, number])
     patient = make_patient(rng, number, wide=True)
