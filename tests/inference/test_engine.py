@@ -56,6 +56,18 @@ def test_integers_give_the_same_bits_in_any_batch_on_any_number_of_threads(tmp_p
     assert whole.logits.tobytes() == np.concatenate([part.logits for part in alone]).tobytes()
 
 
+def test_integers_give_the_same_bits_by_the_way_for_processors_without_vnni(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = tiny_bundle(tmp_path, int8=tiny_int8())
+    image = np.random.default_rng(5).random((1, 3, 64, 64), np.float32)
+    maps = []
+    for vnni in (True, False):
+        monkeypatch.setattr(engine, "multiplies_bytes", lambda vnni=vnni: vnni)
+        maps.append(load(bundle, engine="int8").run(image)[1])
+    assert maps[0].tobytes() == maps[1].tobytes()
+
+
 @pytest.mark.parametrize(
     ("changes", "vnni", "expected"),
     [
