@@ -44,9 +44,10 @@ docs: $(READY)  ## the generated pages: docs/reference/config.md and command-lin
 paper: $(READY)  ## the 2020 study's cohort, split by image and by patient (long: see configs/zhang2020.toml)
 	$(BIN)/plainscan run configs/zhang2020.toml
 
-weights: $(READY)  ## train the shipped weights again and put them in place (long: see configs/weights.toml)
+weights: $(READY)  ## train the shipped weights again and put them in place (long: see configs/weights.toml); REAL=RUN checks int8 there too
 	$(BIN)/plainscan run configs/weights.toml
 	$(BIN)/python -m plainscan.stages.ship runs/weights configs/weights.toml docs/weights.toml
+	$(BIN)/python -m plainscan.stages.quantize plainscan runs/weights $(REAL)
 	$(BIN)/python docs/generate.py
 
 maps: $(READY)  ## the shipped weights' heat maps on synthetic patients never seen: against masks, and their checks

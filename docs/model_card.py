@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from plainscan.bundle import Card, Measured, located, read_card
+from plainscan.bundle import Card, Int8Check, Measured, located, read_card
 from plainscan.config import SHIPPED
 from plainscan.findings import FINDINGS
 
@@ -57,9 +57,25 @@ def _what(card: Card) -> str:
         f"Channels: {card.channels()}; windows (center/width in HU) {windows}; each slice {around}",
         f"A finding's logit is {POOLINGS[card.pooling]}; a study's probability is "
         f"{STUDY_RULES.get(card.study_rule, card.study_rule)}",
+        f"Engine: {_engine(card)}",
         f"Written by plainscan {card.plainscan}",
     ]
     return _section("What it is", lines)
+
+
+def _engine(card: Card) -> str:
+    if card.int8 is None:
+        return "fp32; its ranges for int8 were not measured"
+    default = "int8 where the processor has VNNI, elsewhere fp32" if card.int8.is_default else "fp32"
+    return f"{default}. Ranges from {card.int8.measured_on}. " + "; ".join(map(_check, card.int8.checks))
+
+
+def _check(check: Int8Check) -> str:
+    fall = "is not defined" if check.auc_fall is None else f"changes by {-check.auc_fall:+.4f}"
+    return (
+        f"on {check.n} {check.data} ({check.n_positive} with a finding) the AUC of int8 {fall} and "
+        f"{100 * check.decisions_changed:.2f} % of its decisions are others"
+    )
 
 
 def _use(card: Card) -> str:

@@ -33,6 +33,8 @@ CARD_FILE: Final = "card.json"
 SEAL: Final = "card_sha256"
 SUMS_FILE: Final = "SHA256SUMS"
 SHIPPED_FOLDER: Final = Path(__file__).parent / "weights"
+INT8_AUC_FALL: Final = 0.002  # at most, where integers are to be the default
+INT8_DECISIONS_CHANGED: Final = 0.005  # share of slices, likewise
 Pooling = Literal["mean", "log_mean_exp"]
 _REINSTALL: Final = "Install plainscan again (pip install --force-reinstall), or name another bundle."
 INTENDED_USE: Final = "Research only. Not a medical device; not for diagnosis, triage or any clinical decision."
@@ -81,6 +83,36 @@ class Measured(_Part):
     note: str = ""
 
 
+class Int8Check(_Part):
+    """What integers did to "any finding" on some slices, beside the float32 of the same weights."""
+
+    data: str  # which slices
+    n: Annotated[int, Field(ge=1)]
+    n_positive: Annotated[int, Field(ge=0)]
+    auc_fall: float | None  # of the slice AUC, where the label is known; negative where it rose
+    decisions_changed: Share
+    largest_logit_change: Annotated[float, Field(ge=0)]
+
+    @property
+    def holds(self) -> bool:
+        """Whether so much may change."""
+        fall = self.auc_fall
+        return fall is not None and fall <= INT8_AUC_FALL and self.decisions_changed <= INT8_DECISIONS_CHANGED
+
+
+class Int8(_Part):
+    """What the network needs to run on 8-bit integers, and what that was found to change."""
+
+    ranges: dict[str, tuple[float, float]]  # lowest and highest value of each activation
+    measured_on: str  # which slices the ranges are of
+    checks: Annotated[tuple[Int8Check, ...], Field(min_length=1)]
+
+    @property
+    def is_default(self) -> bool:
+        """Whether integers score when nobody asks for an engine: nothing measured forbids it."""
+        return all(check.holds for check in self.checks)
+
+
 class Card(_Part):
     """What a bundle says of itself."""
 
@@ -97,6 +129,7 @@ class Card(_Part):
     operating_points: tuple[OperatingPoint, ...]
     study_rule: str = "mean_of_top_3"  # how slice probabilities become a study's
     pooling: Pooling = "mean"  # how a map becomes its logit, up to a bias
+    int8: Int8 | None = None
     provenance: dict[str, Any]
     world: str | None = None  # version of the synthetic world, where the weights saw nothing else
     recipe: dict[str, Any] = {}  # the experiment's file, where the run is part of the repository

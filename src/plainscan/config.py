@@ -39,6 +39,7 @@ Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[int, Field(ge=1)]
 # CT numbers lie between -1024 and 3071, so no window in use reaches far beyond.
 WindowPair = tuple[Annotated[float, Field(ge=-2000, le=4000)], Annotated[float, Field(ge=1, le=10_000)]]
+Engine = Literal["auto", "fp32", "int8"]
 Network = Literal["resnet18", "resnet50", "resnet18-fine", "resnet50-fine"]
 Windows = Annotated[tuple[WindowPair, ...], BeforeValidator(_parse_windows), Field(min_length=1)]
 
@@ -189,7 +190,11 @@ class PredictSettings(Section):
     )
     window: WindowPair | None = Field(None, description="Window burnt into the pictures, HU.")
     heatmaps: bool = Field(True, description="Write an overlay picture per slice.")
-    threads: Annotated[int, Field(ge=0, le=256)] = Field(0, description="Threads; 0 means one per core.")
+    engine: Engine = Field(
+        "auto",
+        description="Arithmetic; auto is int8 where the bundle's checks and the processor allow it, else fp32.",
+    )
+    threads: Annotated[int, Field(ge=0, le=256)] = Field(0, description="Slices at a time; 0 means one per core.")
 
 
 class ImagesSettings(Section):

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.inference.tiny_bundle import BIAS, GAIN, OFFSET, ship_tiny, tiny_bundle, tiny_card, tiny_model
+from tests.inference.tiny_bundle import BIAS, GAIN, OFFSET, ship_tiny, tiny_bundle, tiny_card, tiny_int8, tiny_model
 
 from plainscan.bundle import CARD_FILE, MODEL_FILE
 from plainscan.errors import BundleError, InternalError
-from plainscan.inference.engine import Model, load, operating_point
+from plainscan.inference import engine
+from plainscan.inference.engine import Model, chosen, load, operating_point, probe
+from plainscan.inference.predict import score
 
 
 def test_logits_are_the_mean_of_the_maps_plus_the_bias(tmp_path: Path) -> None:
@@ -34,8 +36,71 @@ def test_one_and_two_threads_agree(tmp_path: Path) -> None:
     bundle = tiny_bundle(tmp_path)
     image = np.random.default_rng(1).random((1, 3, 64, 64), np.float32)
     one, two = load(bundle, threads=1).run(image), load(bundle, threads=2).run(image)
-    np.testing.assert_allclose(one[0], two[0], atol=1e-6)
-    np.testing.assert_allclose(one[1], two[1], atol=1e-6)
+    assert one[0].tobytes() == two[0].tobytes()
+    assert one[1].tobytes() == two[1].tobytes()
+
+
+def test_integers_score_as_floats_do_within_their_steps(tmp_path: Path) -> None:
+    bundle = tiny_bundle(tmp_path, int8=tiny_int8())
+    hu = np.random.default_rng(2).integers(0, 80, (1, 1, 64, 64), np.int16)
+    plain, integers = (score(load(bundle, engine=name), hu) for name in ("fp32", "int8"))
+    assert 0 < np.abs(integers.maps - plain.maps).max() < 2 * GAIN / 255
+
+
+def test_integers_give_the_same_bits_in_any_batch_on_any_number_of_threads(tmp_path: Path) -> None:
+    bundle = tiny_bundle(tmp_path, int8=tiny_int8())
+    hu = np.random.default_rng(3).integers(0, 80, (5, 1, 64, 64), np.int16)
+    whole = score(load(bundle, threads=3, engine="int8"), hu)
+    alone = [score(load(bundle, threads=1, engine="int8"), hu[i : i + 1]) for i in range(5)]
+    assert whole.maps.tobytes() == np.concatenate([part.maps for part in alone]).tobytes()
+    assert whole.logits.tobytes() == np.concatenate([part.logits for part in alone]).tobytes()
+
+
+def test_integers_give_the_same_bits_by_the_way_for_processors_without_vnni(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = tiny_bundle(tmp_path, int8=tiny_int8())
+    image = np.random.default_rng(5).random((1, 3, 64, 64), np.float32)
+    maps = []
+    for vnni in (True, False):
+        monkeypatch.setattr(engine, "multiplies_bytes", lambda vnni=vnni: vnni)
+        maps.append(load(bundle, engine="int8").run(image)[1])
+    assert maps[0].tobytes() == maps[1].tobytes()
+
+
+@pytest.mark.parametrize(
+    ("changes", "vnni", "expected"),
+    [
+        ({}, True, "int8"),
+        ({}, False, "fp32"),
+        ({"auc_fall": 0.0021}, True, "fp32"),
+        ({"auc_fall": None}, True, "fp32"),
+        ({"decisions_changed": 0.0051}, True, "fp32"),
+        ({"auc_fall": 0.002, "decisions_changed": 0.005}, True, "int8"),
+    ],
+)
+def test_auto_takes_integers_where_checks_and_processor_allow_it(
+    changes: dict[str, object], vnni: bool, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "multiplies_bytes", lambda: vnni)
+    card = tiny_card(tiny_model(), int8=tiny_int8(**changes))
+    assert chosen(card, "auto") == expected
+    assert chosen(card, "fp32") == "fp32"
+    assert chosen(card, "int8") == "int8"
+
+
+def test_a_bundle_without_ranges_scores_on_floats_and_says_so_when_asked_for_integers(tmp_path: Path) -> None:
+    bundle = tiny_bundle(tmp_path)
+    assert load(bundle).engine == "fp32"
+    with pytest.raises(BundleError, match="no ranges for int8"):
+        load(bundle, engine="int8")
+
+
+def test_tensors_inside_the_graph_can_be_looked_at() -> None:
+    image = np.random.default_rng(4).random((1, 3, 64, 64), np.float32)
+    given, activations = probe(tiny_model(), ["image", "activations"])(image)
+    assert (given == image).all()
+    np.testing.assert_allclose(activations[0] - OFFSET, Model(tiny_model(), tiny_card(tiny_model())).run(image)[1])
 
 
 def test_more_than_one_slice_at_a_time_is_our_mistake(tmp_path: Path) -> None:

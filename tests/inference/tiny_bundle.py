@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from plainscan import bundle
-from plainscan.bundle import Calibration, Card, OperatingPoint, write_bundle, write_sums
+from plainscan.bundle import Calibration, Card, Int8, Int8Check, OperatingPoint, write_bundle, write_sums
 from plainscan.findings import ANY_FINDING, FINDING_KEYS
 from plainscan.stages.lineage import PATIENTS
 
@@ -93,6 +93,13 @@ def tiny_card(model: bytes, *, size: int = 64, neighbors: int = 0, **changes: An
         "model_sha256": hashlib.sha256(model).hexdigest(),
     }
     return Card(**{**fields, **changes})
+
+
+def tiny_int8(**changes: Any) -> Int8:
+    """Ranges of the tiny model; `changes` replaces fields of its one check."""
+    check = {"data": "tests", "n": 9, "n_positive": 4, "auc_fall": 0.0, "decisions_changed": 0.0}
+    checks = (Int8Check(**{**check, "largest_logit_change": 0.1, **changes}),)
+    return Int8(ranges={"image": (0.0, 1.0), "activations": (0.0, GAIN)}, measured_on="tests", checks=checks)
 
 
 def tiny_bundle(folder: Path, *, size: int = 64, neighbors: int = 0, **changes: Any) -> Path:

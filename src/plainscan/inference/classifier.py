@@ -9,23 +9,24 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final, cast, get_args
 
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
 from plainscan.bundle import Card
-from plainscan.config import SHIPPED, SelectSettings, WindowPair, explain
+from plainscan.config import SHIPPED, Engine, SelectSettings, WindowPair, explain
 from plainscan.ct.prepare import HU, head_box, prepare_slice
 from plainscan.ct.window import Window
 from plainscan.dicom.read import Reader
 from plainscan.errors import ConfigError, SourceError
 from plainscan.findings import ANY_FINDING, FINDING_KEYS
-from plainscan.inference import engine
+from plainscan.inference import engine as engines
+from plainscan.inference.ahead import ahead
 from plainscan.inference.arrays import Spacing, picture_study, volume_study
 from plainscan.inference.predict import score, study_probability
 from plainscan.inference.result import Evidence, LeftOut, Origin, SliceDecision, SliceResult, StudyDecision, StudyResult
-from plainscan.inference.source import NO_HEAD, Source, Study, collect, planes
+from plainscan.inference.source import NO_HEAD, Planes, Slice, Source, Study, collect, planes
 
 GAPS: Final = ("incomplete", "missing_block")  # remarks of the selection: slices are missing
 FEWEST: Final = SelectSettings().minimum_slices  # fewer are a fragment of a head, as in `select`
@@ -42,9 +43,9 @@ class Classifier:
         BundleError: It has no slice operating point.
     """
 
-    def __init__(self, model: engine.Model) -> None:
+    def __init__(self, model: engines.Model) -> None:
         self._model = model
-        self.slice_point = engine.operating_point(model.card, "slice")
+        self.slice_point = engines.operating_point(model.card, "slice")
         points = (p for p in model.card.operating_points if (p.level, p.finding) == ("study", ANY_FINDING))
         self.study_point = next(points, None)  # none when the tuning set held studies of one class only
 
@@ -52,6 +53,16 @@ class Classifier:
     def card(self) -> Card:
         """The bundle's card: thresholds, windows, calibration, provenance."""
         return self._model.card
+
+    @property
+    def engine(self) -> str:
+        """What the network runs on: "fp32" or "int8"."""
+        return self._model.engine
+
+    @property
+    def threads(self) -> int:
+        """Slices at a time."""
+        return self._model.threads
 
     @property
     def judged(self) -> list[str]:
@@ -105,15 +116,10 @@ class Classifier:
         return self._results(_collected(Path(source), window))
 
     def slices(self, study: Study, reader: Reader) -> Iterator[SliceResult]:
-        """Score a study's slices one by one, lowest first; only what one slice needs is held."""
+        """Score a study's slices, lowest first; read one by one, scored several at a time, and no more are held."""
         read = planes(study, self.card.neighbors, reader)
-        for i, item in enumerate(study.slices):
-            found = read(i)
-            origin = Origin(**cast("dict[str, Any]", {name: item.row[name] for name in Origin.__dataclass_fields__}))
-            if found.not_scored:
-                yield SliceResult(origin, not_scored=found.not_scored, remedy=found.remedy)
-            else:
-                yield self._slice(found.hu, origin, found.flags)
+        places = ((item, read(i)) for i, item in enumerate(study.slices))
+        return ahead(lambda place: self._result(*place), places, self.threads)
 
     def result(self, study: Study, scored: Iterable[SliceResult], left_out: tuple[LeftOut, ...] = ()) -> StudyResult:
         """Put a study's slices, as ``slices`` gives them, together.
@@ -132,7 +138,15 @@ class Classifier:
             flags = study_flags(study, remarks, codes)
             probability = study_probability(values, self.card.study_rule) if values else None
             decision = self._study_decision(probability, codes, (*study.flags, *remarks))
-        return StudyResult(slices, probability, decision, flags, self.card.name, self.card.model_sha256, left_out)
+        return StudyResult(
+            slices, probability, decision, flags, self.card.name, self.card.model_sha256, self.engine, left_out
+        )
+
+    def _result(self, item: Slice, found: Planes) -> SliceResult:
+        origin = Origin(**cast("dict[str, Any]", {name: item.row[name] for name in Origin.__dataclass_fields__}))
+        if found.not_scored:
+            return SliceResult(origin, not_scored=found.not_scored, remedy=found.remedy)
+        return self._slice(found.hu, origin, found.flags)
 
     def _slice(self, hu: list[HU], origin: Origin, flags: tuple[str, ...]) -> SliceResult:
         middle = hu[len(hu) // 2]
@@ -175,20 +189,23 @@ class Classifier:
                 yield self.result(study, self.slices(study, reader), left_out)
 
 
-def load(bundle: str | Path = SHIPPED, threads: int = 0) -> Classifier:
+def load(bundle: str | Path = SHIPPED, threads: int = 0, engine: Engine = "auto") -> Classifier:
     """Load and verify a bundle.
 
     Args:
         bundle: Folder with `model.onnx` and `card.json`, or "plainscan": the one that comes with it.
-        threads: Threads for one slice; 0 takes every core this process may use.
+        threads: Slices at a time; 0 takes every core this process may use.
+        engine: "fp32", "int8", or "auto": int8 where the bundle allows it and the processor is made for it.
 
     Raises:
-        BundleError: The bundle is incomplete, altered or of another version.
-        ConfigError: The number of threads is out of range.
+        BundleError: The bundle is incomplete, altered or of another version, or has nothing for the engine.
+        ConfigError: The number of threads is out of range, or there is no such engine.
     """
     if isinstance(threads, bool) or not isinstance(threads, int) or not 0 <= threads <= MOST_THREADS:
         raise ConfigError(f"{threads!r}", where="threads", expected=f"a whole number from 0 to {MOST_THREADS}")
-    return Classifier(engine.load(SHIPPED if bundle == SHIPPED else Path(bundle), threads))
+    if engine not in get_args(Engine):
+        raise ConfigError(f"{engine!r}", where="engine", expected=" or ".join(get_args(Engine)))
+    return Classifier(engines.load(SHIPPED if bundle == SHIPPED else Path(bundle), threads, engine))
 
 
 def without_evidence(item: SliceResult) -> SliceResult:

@@ -1,25 +1,32 @@
 """A verified model bundle in ONNX Runtime: the only place that runs a network outside training.
 
-The graph is run one slice at a time. A convolution library may choose another order of additions for
-another batch size; with a fixed size of one, a slice has the same bits whatever is scored beside it.
+A slice is one run of the graph on one thread; several slices run side by side. A convolution library may choose
+another order of additions for another batch size or number of threads: so a slice has the same bits whatever is scored
+beside it, and for small images this is also the quickest way.
+
+Two engines: `fp32`, and `int8`, which is made from the same file by the ranges in the card (see ``int8``).
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
 from plainscan.bundle import MODEL_FILE, Card, OperatingPoint, located, read_card
-from plainscan.config import ShippedName
+from plainscan.config import Engine, ShippedName
 from plainscan.ct.window import Window
 from plainscan.errors import BundleError, InternalError
 from plainscan.findings import ANY_FINDING
+from plainscan.inference.graph import with_outputs
+from plainscan.inference.int8 import to_int8
 
 INPUT: Final = "image"
 OUTPUTS: Final = ("logits", "maps")
@@ -31,19 +38,25 @@ class Model:
     Args:
         model: The bytes of `model.onnx`.
         card: The card that belongs to them; its hash is checked.
-        threads: Threads for one slice; 0 takes every core this process may use.
+        threads: Slices at a time, for ``score``; 0 takes every core this process may use.
+        engine: See ``chosen``.
 
     Raises:
-        BundleError: The hash differs, the bytes are no ONNX model, or its inputs and outputs do not fit the card.
+        BundleError: The hash differs, the bytes are no ONNX model, its inputs and outputs do not fit the card, or the
+            card has nothing for the engine.
     """
 
-    def __init__(self, model: bytes, card: Card, threads: int = 0) -> None:
+    def __init__(self, model: bytes, card: Card, threads: int = 0, engine: Engine = "fp32") -> None:
         found = hashlib.sha256(model).hexdigest()
         if found != card.model_sha256:
             raise BundleError(f"SHA-256 {found}", where=MODEL_FILE, expected=card.model_sha256)
         self.card = card
         self.windows = tuple(Window(*pair) for pair in card.windows)
-        self._session = _session(model, threads)
+        self.threads = threads or len(os.sched_getaffinity(0))
+        self.engine = chosen(card, engine)
+        if self.engine == "int8" and card.int8:
+            model = to_int8(model, card.int8.ranges)
+        self._session = _session(model)
         _check_graph(self._session, card)
 
     def run(self, image: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -61,19 +74,74 @@ class Model:
         return logits[0], maps[0]
 
 
-def load(bundle: Path | ShippedName, threads: int = 0) -> Model:
+def probe(model: bytes, names: Sequence[str]) -> Callable[[NDArray[np.float32]], list[NDArray[np.float32]]]:
+    """Reader of tensors inside a graph.
+
+    Args:
+        model: The bytes of `model.onnx`.
+        names: Of the tensors; an input may be among them.
+
+    Returns:
+        A function of an image, (1, channels, size, size), that gives their values.
+
+    Raises:
+        BundleError: The model cannot be read.
+    """
+    session = _session(with_outputs(model, names))
+    return lambda image: list(session.run(None, {INPUT: image}))
+
+
+def chosen(card: Card, engine: Engine) -> Literal["fp32", "int8"]:
+    """The engine that scores.
+
+    Args:
+        card: Of the bundle.
+        engine: "auto" is int8 where the card's checks allow it and the processor multiplies 8-bit integers without a
+            detour; elsewhere fp32.
+
+    Raises:
+        BundleError: int8 is asked for, and the card has no ranges.
+    """
+    if engine == "auto":
+        return "int8" if card.int8 is not None and card.int8.is_default and multiplies_bytes() else "fp32"
+    if engine == "int8" and card.int8 is None:
+        raise BundleError(
+            "no ranges for int8",
+            where=card.name,
+            expected="a bundle whose ranges were measured",
+            remedy="Use --engine fp32.",
+        )
+    return engine
+
+
+@cache
+def multiplies_bytes() -> bool:
+    """Whether the processor has the instructions (VNNI) that make int8 quick.
+
+    Without them int8 is right, by ONNX Runtime's way around sums that do not fit into 16 bits, but no quicker than
+    float32. Only Linux on x86 is looked at; nothing else was measured.
+    """
+    try:
+        flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace").split()
+    except OSError:
+        return False
+    return not {"avx512_vnni", "avx_vnni"}.isdisjoint(flags)
+
+
+def load(bundle: Path | ShippedName, threads: int = 0, engine: Engine = "auto") -> Model:
     """Load and verify a bundle.
 
     Args:
         bundle: Folder with `model.onnx` and `card.json`, or "plainscan": the one that comes with it.
-        threads: Threads for one slice; 0 takes every core this process may use.
+        threads: Slices at a time; 0 takes every core this process may use.
+        engine: See ``chosen``.
 
     Raises:
-        BundleError: The bundle is incomplete, altered or of another version.
+        BundleError: The bundle is incomplete, altered or of another version, or has nothing for the engine.
     """
     folder = located(bundle)
     card = read_card(folder)
-    return Model((folder / MODEL_FILE).read_bytes(), card, threads)
+    return Model((folder / MODEL_FILE).read_bytes(), card, threads, engine)
 
 
 def operating_point(card: Card, level: str, finding: str = ANY_FINDING) -> OperatingPoint:
@@ -93,12 +161,14 @@ def operating_point(card: Card, level: str, finding: str = ANY_FINDING) -> Opera
     )
 
 
-def _session(model: bytes, threads: int) -> onnxruntime.InferenceSession:
+def _session(model: bytes) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads or len(os.sched_getaffinity(0))
+    options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.use_deterministic_compute = True
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # leave the cores to reading and drawing
+    if not multiplies_bytes():
+        # Sums of two products of uint8 and int8 would be cut at 16 bits: the exact way, slower on every processor.
+        options.add_session_config_entry("session.x64quantprecision", "1")
     options.log_severity_level = 3
     try:
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

@@ -48,9 +48,10 @@ def blend(hu: NDArray[np.floating | np.integer], heat: NDArray[np.floating]) -> 
         (rows, columns, 3), uint8.
     """
     grey = np.repeat(to_unit(hu, BRAIN)[..., None] * 255, 3, axis=-1)
-    opacity = OPACITY * heat  # rises from nothing: weak evidence stays a tint, none is not seen
-    mixed = grey + opacity[..., None] * (colors(heat) - grey)
-    result: NDArray[np.uint8] = np.rint(mixed).astype(np.uint8)
+    warm = heat > 0
+    opacity = OPACITY * heat[warm]  # rises from nothing: weak evidence stays a tint, none is not seen
+    grey[warm] += opacity[..., None] * (colors(heat[warm]) - grey[warm])
+    result: NDArray[np.uint8] = np.rint(grey).astype(np.uint8)
     return result
 
 
@@ -126,6 +127,6 @@ def file_name(study_uid: str, series_uid: str, slice_index: int) -> str:
 def save(page: Image.Image, path: Path) -> None:
     """Write a PNG without metadata, whole or not at all."""
     data = io.BytesIO()  # Pillow names no cause when a disk is full; Python's own write does
-    page.save(data, format="PNG", compress_level=4)
+    page.save(data, format="PNG", compress_level=1)  # two thirds of the time of 4, 4 % more bytes
     with whole_file(path) as partial:
         partial.write_bytes(data.getbuffer())

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from plainscan.bundle import Calibration
 from plainscan.ct.prepare import network_input
 from plainscan.errors import BundleError
+from plainscan.inference.ahead import ahead
 from plainscan.inference.engine import Model
 
 STUDY_RULE: Final = "mean_of_top_3"
@@ -55,7 +56,11 @@ def score(model: Model, hu: NDArray[np.int16]) -> Scores:
             expected=f"(planes, size, size) = {expected}, as its card says",
             remedy="Prepare the slices with the bundle's input size and neighbors.",
         )
-    results = [model.run(network_input(hu[i : i + 1], model.windows)) for i in range(len(hu))]
+
+    def run(i: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        return model.run(network_input(hu[i : i + 1], model.windows))
+
+    results = list(ahead(run, range(len(hu)), model.threads)) if len(hu) > 1 else [run(i) for i in range(len(hu))]
     findings = len(card.findings)
     logits = np.stack([r[0] for r in results]) if results else np.zeros((0, findings), np.float32)
     maps = np.stack([r[1] for r in results]) if results else np.zeros((0, findings, 1, 1), np.float32)

@@ -174,6 +174,7 @@ class StudyResult:
         left_out: Everything else in the source, each with its reason.
         bundle: Name of the bundle that scored.
         model_sha256: Hash of its model.
+        engine: What the network ran on: "fp32" or "int8".
     """
 
     slices: tuple[SliceResult, ...]
@@ -182,4 +183,5 @@ class StudyResult:
     flags: tuple[str, ...]
     bundle: str
     model_sha256: str
+    engine: str
     left_out: tuple[LeftOut, ...] = field(default=(), repr=False)

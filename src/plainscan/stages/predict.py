@@ -24,6 +24,7 @@ from plainscan.dicom.read import Reader
 from plainscan.errors import SourceError
 from plainscan.findings import ANY_FINDING, FINDING_KEYS
 from plainscan.inference import overlay
+from plainscan.inference.ahead import ahead
 from plainscan.inference.classifier import Classifier, load, without_evidence
 from plainscan.inference.reliability import WORDS
 from plainscan.inference.result import Origin, SliceResult, StudyResult
@@ -99,24 +100,26 @@ class _Tables:
     def study(self, study: Study) -> Iterator[None]:
         """Score a study; yields after each slice."""
         slices: list[SliceResult] = []
-        for item in self.classifier.slices(study, self.reader):
+        numbered = enumerate(self.classifier.slices(study, self.reader), start=len(self.rows))
+        for item, row in ahead(lambda pair: self._row(*pair), numbered, self.classifier.threads):
             if item.not_scored:
                 self.remedies[item.not_scored] = item.remedy
-            self.rows.append(self._row(item))
-            slices.append(without_evidence(item))
+            self.rows.append(row)
+            slices.append(item)
             yield
         self.studies.append(_summary(self.classifier.result(study, slices)))
 
-    def _row(self, item: SliceResult) -> Row:
+    def _row(self, number: int, item: SliceResult) -> tuple[SliceResult, Row]:
+        """The result without its pixels, and its row; the picture is drawn and saved here, beside others."""
         row: Row = {**asdict(item.origin), "decision": item.decision, "not_scored": item.not_scored}
         row |= {COLUMN_OF.get(key, key): value for key, value in item.probability.items()}
         if item.evidence:
             row["heatmap_not_reliable"] = "; ".join(item.not_reliable()) or None
         if self.heatmaps and item.evidence:
-            name = _heatmap_name(item.origin, len(self.rows))
+            name = _heatmap_name(item.origin, number)
             overlay.save(item.overlay(), self.heatmaps / name)
             row["heatmap"] = f"{HEATMAPS}/{name}"
-        return row
+        return without_evidence(item), row
 
 
 def _summary(result: StudyResult) -> Row:
@@ -142,7 +145,7 @@ def _heatmap_name(origin: Origin, number: int) -> str:
 
 
 def _work(folder: Path, settings: PredictSettings, bundle: Path) -> Counts:
-    classifier = load(bundle, settings.threads)
+    classifier = load(bundle, settings.threads, settings.engine)
     if settings.model == SHIPPED:
         say(
             f"predict: {classifier.card.name}, the weights that come with plainscan, trained on synthetic studies alone"
@@ -241,6 +244,7 @@ def _report(folder: Path, source: Source, tables: _Tables, rows: list[Row]) -> C
         "slices scored": sum(row.get("probability") is not None for row in rows),
         "not scored": sum(reasons.values()),
         "slices called finding": sum(row.get("decision") == "finding" for row in rows),
+        "engine": tables.classifier.engine,
     }
 
 

@@ -1,0 +1,274 @@
+"""The float graph of a bundle as one of 8-bit integers, made when the bundle is loaded: no second file of weights.
+
+Convolutions, with their batch norm and ReLU, max pools and residual sums work on integers (Jacob et al., CVPR 2018):
+activations uint8 with one scale a tensor, from ranges that were measured when the bundle was made and stand in its
+card; weights int8 with one scale an output channel, from the weights themselves; sums int32, exact in any order.
+Everything behind a head's last convolution stays in float32, and that convolution too: its maps are the result.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plainscan.errors import BundleError
+from plainscan.inference.graph import CONTRIB, Array, Graph, Node, read_graph, value_name, write_graph
+
+Ranges = Mapping[str, tuple[float, float]]
+LARGEST: Final = 127  # of a weight: symmetric, so that its zero point is 0
+STEPS: Final = 255  # of an activation
+EPSILON: Final = 1e-5  # of a batch norm that states none, as ONNX has it
+SMALLEST_SCALE: Final = 1e-12  # of what is 0 throughout
+FEW: Final = 16  # channels of an image: windows times planes
+FOLLOWERS: Final = {"Conv": ("BatchNormalization", "Relu"), "Add": ("Relu",)}
+
+
+class Step(NamedTuple):
+    """Operators that become one: a convolution with its batch norm and ReLU, a sum with its ReLU, or one alone."""
+
+    nodes: tuple[Node, ...]
+
+    @property
+    def node(self) -> Node:
+        """The first."""
+        return self.nodes[0]
+
+    @property
+    def norm(self) -> Node | None:
+        """The batch norm, if there is one."""
+        return next((node for node in self.nodes if node.operator == "BatchNormalization"), None)
+
+    @property
+    def output(self) -> str:
+        """Name of the last one's output."""
+        return self.nodes[-1].outputs[0]
+
+
+class Scale(NamedTuple):
+    """An activation is ``scale * (stored - zero)``."""
+
+    scale: float
+    zero: int
+
+
+def to_int8(model: bytes, ranges: Ranges) -> bytes:
+    """Quantise a model.
+
+    Args:
+        model: A float graph as ``learning.export`` writes it, its weights in float32 or float16.
+        ranges: Lowest and highest value of each tensor of ``measured_tensors``.
+
+    Returns:
+        A serialised ONNX model with the same inputs and outputs.
+
+    Raises:
+        BundleError: It cannot be read, or a range is missing.
+    """
+    graph = _plain(read_graph(model))
+    builder = _Builder(graph, ranges)
+    for step in _steps(graph):
+        builder.add(step)
+    return write_graph(replace(graph, nodes=tuple(builder.nodes), tensors=builder.tensors))
+
+
+def measured_tensors(model: bytes) -> list[str]:
+    """Names of the tensors whose ranges ``to_int8`` asks for.
+
+    Raises:
+        BundleError: The model cannot be read.
+    """
+    graph, asked = _plain(read_graph(model)), _Asked()
+    builder = _Builder(graph, asked)
+    for step in _steps(graph):
+        builder.add(step)
+    return list(asked.names)
+
+
+class _Asked(dict[str, tuple[float, float]]):
+    """Any range, and which were asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: dict[str, None] = {}
+
+    def __missing__(self, name: str) -> tuple[float, float]:
+        self.names[name] = None
+        return 0.0, 1.0
+
+
+def _plain(graph: Graph) -> Graph:
+    """The graph without the casts of its weights: these are widened where they are used."""
+    tensors, nodes = dict(graph.tensors), []
+    for node in graph.nodes:
+        if node.operator == "Cast" and node.inputs[0] in tensors:
+            tensors[node.outputs[0]] = tensors[node.inputs[0]]
+        else:
+            nodes.append(node)
+    return replace(graph, nodes=tuple(nodes), tensors=tensors)
+
+
+def _steps(graph: Graph) -> list[Step]:
+    takers: dict[str, list[Node]] = defaultdict(list)
+    for node in graph.nodes:
+        for name in node.inputs:
+            takers[name].append(node)
+    ends, steps = {value_name(value) for value in graph.outputs}, []
+    taken: set[str] = set()
+    for node in graph.nodes:
+        if node.outputs[0] in taken:
+            continue
+        step = Step((node,))
+        for operator in FOLLOWERS.get(node.operator, ()):
+            following = takers[step.output]
+            if step.output not in ends and len(following) == 1 and following[0].operator == operator:
+                step = Step((*step.nodes, following[0]))
+                taken.add(step.output)
+        steps.append(step)
+    return steps
+
+
+@dataclass(frozen=True)
+class _Folded:
+    """A convolution with its batch norm: weights (out, in, rows, columns), and per output channel factor and bias."""
+
+    weights: NDArray[np.float32]
+    factor: NDArray[np.float32]
+    bias: NDArray[np.float32]
+
+
+def _is_first(node: Node, weights: Array) -> bool:
+    """Whether it is the convolution of a residual network that takes the image."""
+    asked = {"kernel_shape": [7, 7], "strides": [2, 2], "pads": [3] * 4}
+    return weights.shape[1] < FEW and all(node.attributes.get(key) == value for key, value in asked.items())
+
+
+class _Builder:
+    """Adds step after step; a tensor is held as float32 under its name, as uint8 under its name with ".uint8"."""
+
+    def __init__(self, graph: Graph, ranges: Ranges) -> None:
+        self.graph, self.ranges = graph, ranges
+        self.ends = {value_name(value) for value in graph.outputs}
+        self.nodes: list[Node] = []
+        self.tensors: dict[str, Array] = {}
+        self.scales: dict[str, Scale] = {}  # of what is held as uint8
+        self.floats = {value_name(value) for value in graph.inputs}
+
+    def add(self, step: Step) -> None:
+        """Add one step in integers where it can be, else in float32."""
+        operator, inputs = step.node.operator, step.node.inputs
+        if operator == "Conv" and step.output not in self.ends and inputs[1] in self.graph.tensors:
+            self._convolve(step)
+        elif operator == "Add" and all(name in self.scales for name in inputs):
+            self._sum(step)
+        elif operator == "MaxPool" and inputs[0] in self.scales:
+            self.scales[step.output] = self.scales[inputs[0]]
+            self._node(operator, (f"{inputs[0]}.uint8",), f"{step.output}.uint8", step.node)
+        else:
+            self._as_it_is(step)
+
+    def _convolve(self, step: Step) -> None:
+        folded = self._folded(step)
+        if _is_first(step.node, folded.weights):
+            step, folded = self._halved(step, folded)
+        source = self._integers(step.node.inputs[0])
+        step_in = self.scales[step.node.inputs[0]].scale
+        largest = np.abs(folded.weights).max(axis=(1, 2, 3)) * np.abs(folded.factor)
+        # A channel whose weights are nearly 0 is its bias, which has to fit into 32 bits.
+        scale = np.maximum(np.maximum(largest / LARGEST, np.abs(folded.bias) / step_in / 2**30), SMALLEST_SCALE)
+        weights = np.rint(folded.weights * (folded.factor / scale)[:, None, None, None]).astype(np.int8)
+        name = step.node.inputs[1]
+        self.tensors[f"{name}.int8"] = weights
+        self.tensors[f"{name}.scale"] = scale.astype(np.float32)
+        self.tensors[f"{name}.zero"] = np.zeros(len(scale), np.int8)
+        self.tensors[f"{name}.bias"] = np.rint(folded.bias / scale / step_in).astype(np.int32)
+        constants = (f"{name}.int8", f"{name}.scale", f"{name}.zero", *self._output(step.output), f"{name}.bias")
+        self._node("QLinearConv", (*source, *constants), f"{step.output}.uint8", step.node)
+
+    def _halved(self, step: Step, folded: _Folded) -> tuple[Step, _Folded]:
+        """A 7 x 7 convolution of stride 2 as one of 4 x 4 and stride 1 on 2 x 2 pixels as channels.
+
+        The same products and sums: three channels are too few for the vector instructions, twelve are enough.
+        """
+        image, weights = step.node.inputs[0], folded.weights
+        small = f"{image}.halved"
+        self.nodes.append(Node("SpaceToDepth", (image,), (small,), {"blocksize": 2}))
+        self.floats.add(small)
+        self.scales[small] = self._scale(image)
+        self.nodes.append(Node("QuantizeLinear", (small, *self._constants(small)), (f"{small}.uint8",)))
+        outer, inner = weights.shape[:2]
+        even = np.pad(weights, ((0, 0), (0, 0), (1, 0), (1, 0))).reshape(outer, inner, 4, 2, 4, 2)
+        stacked = even.transpose(0, 3, 5, 1, 2, 4).reshape(outer, 4 * inner, 4, 4)
+        attributes = {"kernel_shape": [4, 4], "strides": [1, 1], "pads": [2, 2, 1, 1]}
+        node = replace(step.node, inputs=(small, *step.node.inputs[1:]), attributes=attributes)
+        return Step((node, *step.nodes[1:])), replace(folded, weights=stacked)
+
+    def _folded(self, step: Step) -> _Folded:
+        weights, *biases = (self._values(name) for name in step.node.inputs[1:])
+        bias = biases[0] if biases else np.zeros(len(weights), np.float32)
+        factor = np.ones(len(weights), np.float32)
+        if step.norm is not None:
+            scale, shift, mean, variance = (self._values(name) for name in step.norm.inputs[1:])
+            epsilon = step.norm.attributes.get("epsilon")
+            factor = scale / np.sqrt(variance + (epsilon if isinstance(epsilon, float) else EPSILON))
+            bias = (bias - mean) * factor + shift
+        return _Folded(weights, factor, bias)
+
+    def _values(self, name: str) -> NDArray[np.float32]:
+        values: NDArray[np.float32] = self.graph.tensors[name].astype(np.float32)
+        return values
+
+    def _sum(self, step: Step) -> None:
+        parts = [part for name in step.node.inputs for part in self._integers(name)]
+        output = self._output(step.output)
+        self.nodes.append(Node("QLinearAdd", (*parts, *output), (f"{step.output}.uint8",), domain=CONTRIB))
+
+    def _as_it_is(self, step: Step) -> None:
+        for node in step.nodes:
+            for name in node.inputs:
+                self._float(name)
+            self.nodes.append(node)
+            self.floats.update(node.outputs)
+
+    def _node(self, operator: str, inputs: tuple[str, ...], output: str, like: Node) -> None:
+        self.nodes.append(Node(operator, inputs, (output,), like.attributes))
+
+    def _integers(self, name: str) -> tuple[str, str, str]:
+        """Names of a tensor as uint8, its scale and its zero point."""
+        if name not in self.scales:
+            parts = self._output(name)
+            self.nodes.append(Node("QuantizeLinear", (name, *parts), (f"{name}.uint8",)))
+        return f"{name}.uint8", *self._constants(name)
+
+    def _output(self, name: str) -> tuple[str, str]:
+        """Decide on a tensor's scale; names of it and its zero point."""
+        self.scales[name] = self._scale(name)
+        return self._constants(name)
+
+    def _scale(self, name: str) -> Scale:
+        try:
+            low, high = self.ranges[name]
+        except KeyError as error:
+            raise BundleError(f"no range of {name}", where="card.json: int8", expected="one per tensor") from error
+        low, high = min(low, 0.0), max(high, 0.0)  # 0 is exact: what is padded, and what a ReLU gives
+        scale = max((high - low) / STEPS, SMALLEST_SCALE)
+        return Scale(scale, round(-low / scale))
+
+    def _constants(self, name: str) -> tuple[str, str]:
+        scale, zero = self.scales[name]
+        self.tensors[f"{name}.scale"] = np.array(scale, np.float32)
+        self.tensors[f"{name}.zero"] = np.array(zero, np.uint8)
+        return f"{name}.scale", f"{name}.zero"
+
+    def _float(self, name: str) -> None:
+        """Make sure that a tensor is held as float32."""
+        if name in self.graph.tensors:
+            values = self.graph.tensors[name]
+            self.tensors[name] = values.astype(np.float32) if values.dtype == np.float16 else values
+        elif name in self.scales and name not in self.floats:
+            self.nodes.append(Node("DequantizeLinear", self._integers(name), (name,)))
+            self.floats.add(name)

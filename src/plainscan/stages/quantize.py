@@ -1,0 +1,191 @@
+"""Measure what a bundle needs to run on 8-bit integers, and whether it may: for maintainers, no sub-command.
+
+python -m plainscan.stages.quantize BUNDLE WORLD_RUN [RUN ...]
+
+The ranges of the activations come from training slices of a run of `world`; what integers change is measured on its
+tuning slices and on all slices of every further run of `prepare`, such as one of real slices. Ranges and checks go
+into the card; the weights keep their bytes. `make weights` calls it after `ship`. BUNDLE is a folder, or the word
+plainscan. Ends with 1 when a check forbids int8 as the default; the card then says so, and fp32 stays it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import polars as pl
+
+from plainscan.bundle import (
+    MODEL_FILE,
+    SHIPPED_FOLDER,
+    SUMS_FILE,
+    Card,
+    Int8,
+    Int8Check,
+    read_card,
+    write_bundle,
+    write_sums,
+)
+from plainscan.config import SHIPPED
+from plainscan.ct.prepare import network_input
+from plainscan.ct.window import Window
+from plainscan.errors import SourceError, UserError
+from plainscan.evaluation.metrics import auc, once, rank
+from plainscan.findings import ANY_FINDING
+from plainscan.inference.engine import Model, operating_point, probe
+from plainscan.inference.held_out import RunSlices
+from plainscan.inference.int8 import measured_tensors
+from plainscan.inference.predict import score
+from plainscan.stages.record import say, track
+from plainscan.tables import PREPARED, read
+
+MEASURED: Final = 100  # training slices, evenly from all of them
+COMPARED: Final = 2000  # slices of one check, likewise
+DIGITS: Final = 6  # of a range
+BATCH: Final = 64  # slices scored between two steps of the progress bar
+
+
+def quantize(bundle: Path, world: Path, others: Sequence[Path] = ()) -> Int8:
+    """Write ranges and checks into a bundle's card.
+
+    Args:
+        bundle: Its folder; hashes of a bundle that is shipped are listed anew.
+        world: A run folder of `world`, with a training and a tuning split.
+        others: Run folders with prepared slices of the bundle's size.
+
+    Returns:
+        What is in the card now.
+
+    Raises:
+        BundleError: The bundle is not whole, or the slices are not of its size.
+        SourceError: A run has no slices to measure on.
+    """
+    card, model = read_card(bundle), (bundle / MODEL_FILE).read_bytes()
+    train = _some(world, "train", MEASURED)
+    ranges = measured_ranges(card, model, RunSlices(world), train)
+    whence = f"{train.height} training slices of the synthetic world"
+    first = card.model_copy(update={"int8": Int8(ranges=ranges, measured_on=whence, checks=(_UNCHECKED,))})
+    engines = Model(model, card), Model(model, first, engine="int8")
+    checks = [compared(*engines, world, "tune", "tuning slices of the synthetic world")]
+    checks += [compared(*engines, run, None, _name(run)) for run in others]
+    int8 = Int8(ranges=ranges, measured_on=whence, checks=tuple(checks))
+    write_bundle(bundle, model, card.model_copy(update={"int8": int8}))
+    if (bundle / SUMS_FILE).is_file():
+        write_sums(bundle)
+    _report(int8)
+    return int8
+
+
+_UNCHECKED: Final = Int8Check(
+    data="none", n=1, n_positive=0, auc_fall=None, decisions_changed=1.0, largest_logit_change=0.0
+)
+
+
+def measured_ranges(card: Card, model: bytes, slices: RunSlices, rows: pl.DataFrame) -> dict[str, tuple[float, float]]:
+    """Lowest and highest value of each activation that int8 needs a scale for.
+
+    Highest and lowest, not a percentile: rare high activations are what lesions look like. Clipping for the least
+    squared error doubled the change of the logits.
+
+    Args:
+        card: Of the bundle.
+        model: The bytes of its graph.
+        slices: Their pixels.
+        rows: Of the prepared table.
+
+    Returns:
+        By the tensor's name.
+    """
+    names = measured_tensors(model)
+    windows = [Window(*pair) for pair in card.windows]
+    look = probe(model, names)
+    low, high = np.full(len(names), np.inf), np.full(len(names), -np.inf)
+    for row in track(rows.to_dicts(), "measure"):
+        parts = look(network_input(slices.hu(row)[None], windows))
+        low = np.minimum(low, [part.min() for part in parts])
+        high = np.maximum(high, [part.max() for part in parts])
+    return {name: (_short(a), _short(b)) for name, a, b in zip(names, low, high, strict=True)}
+
+
+def compared(plain: Model, integers: Model, run: Path, split: str | None, data: str) -> Int8Check:
+    """What integers change on a run's slices.
+
+    Args:
+        plain: The bundle on float32.
+        integers: The same on int8.
+        run: A run folder with prepared slices.
+        split: Whose slices; None for all.
+        data: What the card calls them.
+    """
+    rows, slices = _some(run, split, COMPARED), RunSlices(run)
+    slices.check(rows, plain.card)
+    logits, decided = [], []
+    threshold = operating_point(plain.card, "slice").threshold
+    hu = np.stack([slices.hu(row) for row in rows.to_dicts()])
+    for model in (plain, integers):
+        parts = [score(model, hu[i : i + BATCH]) for i in track(range(0, len(hu), BATCH), model.engine)]
+        logits.append(np.concatenate([part.logits[:, 0] for part in parts]))
+        decided.append(np.concatenate([part.probability[:, 0] for part in parts]) >= threshold)
+    known = rows[ANY_FINDING].is_not_null().to_numpy()
+    label = rows[ANY_FINDING].drop_nulls().to_numpy()
+    return Int8Check(
+        data=data,
+        n=rows.height,
+        n_positive=int(label.sum()),
+        auc_fall=_fall([part[known] for part in logits], label),
+        decisions_changed=float(np.mean(decided[0] != decided[1])),
+        largest_logit_change=float(np.abs(logits[1] - logits[0]).max()),
+    )
+
+
+def _fall(logits: list[Any], label: Any) -> float | None:
+    if not 0 < label.sum() < len(label):
+        return None
+    before, after = (auc(rank(part, label), once(len(label))).item() for part in logits)
+    return float(before - after)
+
+
+def _some(run: Path, split: str | None, most: int) -> pl.DataFrame:
+    """At most so many rows of the prepared table, spread evenly."""
+    rows = read(run, PREPARED)
+    rows = rows if split is None else rows.filter(pl.col("split") == split)
+    if rows.is_empty():
+        raise SourceError(f"no {split or 'prepared'} slices", where=str(run), expected="a run with some")
+    chosen = np.unique(np.linspace(0, rows.height - 1, min(most, rows.height)).astype(int))
+    return rows.filter(pl.int_range(pl.len()).is_in(chosen.tolist()))
+
+
+def _name(run: Path) -> str:
+    rows = read(run, PREPARED)
+    return f"slices of {rows['patient_id'].n_unique()} other patients"
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.{DIGITS}g}")
+
+
+def _report(int8: Int8) -> None:
+    for check in int8.checks:
+        fall = "not defined" if check.auc_fall is None else f"{check.auc_fall:+.4f}"
+        say(
+            f"int8 on {check.n} {check.data}: AUC falls by {fall}, {100 * check.decisions_changed:.2f} % of decisions "
+            f"changed, logits by at most {check.largest_logit_change:.2f}: {'holds' if check.holds else 'too much'}"
+        )
+    say(f"Default engine: {'int8 where the processor is made for it' if int8.is_default else 'fp32'}")
+
+
+def main(arguments: list[str]) -> int:
+    """Run it; 0 when int8 is the default."""
+    bundle, world, *others = arguments
+    folder = SHIPPED_FOLDER if bundle == SHIPPED else Path(bundle)
+    return int(not quantize(folder, Path(world), [Path(other) for other in others]).is_default)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except UserError as error:
+        sys.exit(f"Error: {error}")

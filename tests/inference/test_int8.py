@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+from torch import nn
+
+from plainscan.errors import BundleError
+from plainscan.inference.graph import read_graph, with_outputs
+from plainscan.inference.int8 import Ranges, measured_tensors, to_int8
+from plainscan.learning.export import to_onnx
+from plainscan.learning.half import to_half
+from plainscan.learning.network import build
+
+SIZE = 64
+
+
+@cache
+def network(name: str = "resnet18-fine") -> bytes:
+    """Random weights, batch norms away from the identity, stored in float16."""
+    model, rng = build(name, 3, 4, seed=0), torch.Generator().manual_seed(0)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.weight, -0.4, 0.9, generator=rng)
+            nn.init.normal_(module.bias, 0.1, 0.1, generator=rng)
+            nn.init.normal_(module.running_mean, 0.0, 0.1, generator=rng)
+            nn.init.uniform_(module.running_var, 0.5, 2.0, generator=rng)
+    nn.init.normal_(model.fc.weight, std=0.1, generator=rng)
+    return to_half(to_onnx(name, model.eval().state_dict(), SIZE))
+
+
+def run(model: bytes, image: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.log_severity_level = 1, 3
+    outputs: list[NDArray[np.float32]] = onnxruntime.InferenceSession(model, options).run(None, {"image": image})
+    return outputs
+
+
+def images(count: int = 3) -> NDArray[np.float32]:
+    return np.random.default_rng(0).random((count, 3, SIZE, SIZE), np.float32)
+
+
+def ranges_of(model: bytes) -> Ranges:
+    names = measured_tensors(model)
+    found = run(with_outputs(model, names), images())
+    return {name: (float(part.min()), float(part.max())) for name, part in zip(names, found, strict=True)}
+
+
+@pytest.mark.parametrize("name", ["resnet18-fine", "resnet50-fine", "resnet18"])
+def test_logits_and_maps_of_integers_are_near_those_of_floats(name: str) -> None:
+    model = network(name)
+    before, after = run(model, images()), run(to_int8(model, ranges_of(model)), images())
+    for float_part, integer_part in zip(before, after, strict=True):
+        assert integer_part.shape == float_part.shape
+        assert np.abs(integer_part - float_part).max() < 0.1 * float_part.std() + 0.02
+        assert np.corrcoef(integer_part.ravel(), float_part.ravel())[0, 1] > 0.98
+
+
+def test_all_convolutions_but_the_head_s_last_are_of_integers() -> None:
+    model = network()
+    nodes = read_graph(to_int8(model, ranges_of(model))).nodes
+    convolutions = [node for node in read_graph(model).nodes if node.operator == "Conv"]
+    assert [node.outputs for node in nodes if node.operator == "Conv"] == [("maps",)]
+    assert sum(node.operator == "QLinearConv" for node in nodes) == len(convolutions) - 1
+    assert sum(node.operator == "QLinearAdd" for node in nodes) == 8  # one a residual block
+    assert not [node for node in nodes if node.operator == "Relu" and node.outputs != ("fc.relu1",)]
+
+
+def test_the_graph_of_integers_is_a_valid_one_and_the_same_bytes_again() -> None:
+    model, ranges = network(), ranges_of(network())
+    made = to_int8(model, ranges)
+    onnx.checker.check_model(onnx.load_from_string(made))
+    assert to_int8(model, ranges) == made
+    assert len(made) < 0.55 * len(model)  # a byte a weight, where the file has two
+
+
+def two_convolutions(first: NDArray[np.float32], last: NDArray[np.float32], stride: int) -> bytes:
+    weights = [numpy_helper.from_array(values, name) for name, values in (("first", first), ("last", last))]
+    pads = [first.shape[2] // 2] * 4
+    nodes = [
+        helper.make_node(
+            "Conv", ["image", "first"], ["a"], kernel_shape=first.shape[2:], strides=[stride] * 2, pads=pads
+        ),
+        helper.make_node("Relu", ["a"], ["b"]),
+        helper.make_node("Conv", ["b", "last"], ["maps"], kernel_shape=[1, 1]),
+    ]
+    ends = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["slices", channels, None, None])
+        for name, channels in (("image", first.shape[1]), ("maps", len(last)))
+    ]
+    graph = helper.make_graph(nodes, "two", ends[:1], ends[1:], weights)
+    return bytes(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9).SerializeToString()
+    )
+
+
+@pytest.mark.parametrize(("side", "stride"), [(7, 2), (3, 1)])
+def test_whole_numbers_go_through_unrounded(side: int, stride: int) -> None:
+    """Image, weights and activations lie on the steps of their scales: the 7 x 7 convolution on halves included."""
+    rng = np.random.default_rng(1)
+    first = rng.integers(-1, 2, (8, 3, side, side)).astype(np.float32) * 127
+    first[:, 0, 0, 0] = 127
+    last = np.ones((1, 8, 1, 1), np.float32)
+    image = (rng.random((1, 3, 32, 32)) < 0.02).astype(np.float32)
+    model = two_convolutions(first, last, stride)
+    ranges = {"image": (0.0, 1.0), "b": (0.0, 255 * 127.0)}
+    assert measured_tensors(model) == ["image", "b"]
+    (before,), (after,) = run(model, image), run(to_int8(model, ranges), image)
+    assert before.max() > 0
+    np.testing.assert_allclose(after, before, rtol=1e-5)
+
+
+def test_a_channel_without_weights_is_its_bias() -> None:
+    model = onnx.load_from_string(
+        two_convolutions(np.zeros((8, 3, 3, 3), np.float32), np.ones((1, 8, 1, 1), np.float32), 1)
+    )
+    model.graph.initializer.append(numpy_helper.from_array(np.arange(8, dtype=np.float32), "bias"))
+    model.graph.node[0].input.append("bias")
+    made = to_int8(model.SerializeToString(), {"image": (0.0, 1.0), "b": (0.0, 25.5)})
+    (maps,) = run(made, images(1))
+    np.testing.assert_allclose(maps, np.full_like(maps, 28.0), rtol=1e-5)
+
+
+def test_a_range_that_is_missing_is_named() -> None:
+    ranges = dict(ranges_of(network()))
+    del ranges["layer2.0.out"]
+    with pytest.raises(BundleError, match=r"no range of layer2\.0\.out"):
+        to_int8(network(), ranges)
