@@ -1,8 +1,8 @@
 """Claims: a study of 32 slices takes at most 2 s on two cores; the shipped network on int8 outruns eager torch sixfold.
 
 1. Slices a second of the shipped bundle by both engines and by eager torch (float32; one slice at a time, and eight),
-   in turns, all on every core, at the shipped input size: int8 at least 6 x, fp32 at least 1 x torch, one at a time.
-   Each also as a share of what a product of large float32 matrices reaches in the same run.
+   in turns, all on every core, at the shipped input size: int8 at least 6 x, fp32 at least 1 x torch, one at a
+   time. Each also as a share of what a product of large float32 matrices reaches in the same run.
 2. Whole commands, a process each, on a synthetic study of 512 x 512 pixels: from DICOM files to predictions and
    overlays; 3 s with the start of Python and the loading of the model; at most 700 MB.
 """

@@ -102,7 +102,7 @@ def two_convolutions(first: NDArray[np.float32], last: NDArray[np.float32], stri
 
 @pytest.mark.parametrize(("side", "stride"), [(7, 2), (3, 1)])
 def test_whole_numbers_go_through_unrounded(side: int, stride: int) -> None:
-    """Image, weights and activations lie on the steps of their scales: the 7 x 7 convolution on halves included."""
+    """Image, weights and activations lie on the steps of their scales."""
     rng = np.random.default_rng(1)
     first = rng.integers(-1, 2, (8, 3, side, side)).astype(np.float32) * 127
     first[:, 0, 0, 0] = 127

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import re
 import shutil
@@ -10,7 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 from PIL import Image
-from tests.inference.tiny_bundle import head_slice, ship_tiny, tiny_bundle
+from tests.inference.tiny_bundle import head_slice, ship_tiny, tiny_bundle, tiny_int8
 from tests.stages.tiny_study import PATIENT, ROOT, write_slice
 
 from plainscan.bundle import CARD_FILE, MODEL_FILE, Calibration, Measured, read_card
@@ -20,6 +21,7 @@ from plainscan.dicom.read import Place, Reader
 from plainscan.errors import BundleError, DicomError, SourceError, StorageError
 from plainscan.findings import FINDING_KEYS
 from plainscan.inference import overlay
+from plainscan.inference.ahead import WAITING
 from plainscan.inference.overlay import FOOTER_PX
 from plainscan.inference.source import shows_head
 from plainscan.pictures import list_pictures, read_picture
@@ -295,7 +297,7 @@ def test_a_full_disk_leaves_nothing_that_looks_whole(
     monkeypatch.setattr(overlay, "save", filling_up)
     with pytest.raises(StorageError, match="No space left"):
         predicted(tmp_path / "out", study, bundle)
-    assert len(calls) == 4
+    assert 4 <= len(calls) <= 4 + WAITING  # the others were under way
     assert leftovers(tmp_path / "out") == []
 
 
@@ -470,3 +472,20 @@ def test_a_heat_map_that_is_not_reliable_is_marked_in_table_picture_and_terminal
 
 def test_a_map_with_nothing_against_it_has_no_mark(study: Path, bundle: Path, tmp_path: Path) -> None:
     assert predicted(tmp_path / "out", study, bundle)["heatmap_not_reliable"].null_count() == 10
+
+
+@pytest.mark.parametrize("engine", ["fp32", "int8"])
+def test_the_record_says_which_engine_scored(engine: str, study: Path, tmp_path: Path) -> None:
+    bundle = tiny_bundle(tmp_path / "bundle", int8=tiny_int8())
+    predicted(tmp_path / "out", study, bundle, engine=engine)
+    record = json.loads((tmp_path / "out" / "predict.run.json").read_text(encoding="utf-8"))
+    assert record["counts"]["engine"] == engine
+
+
+def test_pictures_and_tables_are_the_same_on_any_number_of_threads(study: Path, bundle: Path, tmp_path: Path) -> None:
+    for threads in (1, 3):
+        run(tmp_path / str(threads), PredictSettings(source=study, model=bundle, threads=threads))
+    names = ["predictions.csv", "studies.csv", *(f"heatmaps/{p.name}" for p in (tmp_path / "1" / "heatmaps").iterdir())]
+    assert len(names) == 12
+    for name in names:
+        assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "3" / name).read_bytes()

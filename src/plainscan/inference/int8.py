@@ -24,7 +24,6 @@ LARGEST: Final = 127  # of a weight: symmetric, so that its zero point is 0
 STEPS: Final = 255  # of an activation
 EPSILON: Final = 1e-5  # of a batch norm that states none, as ONNX has it
 SMALLEST_SCALE: Final = 1e-12  # of what is 0 throughout
-FEW: Final = 16  # channels of an image: windows times planes
 FOLLOWERS: Final = {"Conv": ("BatchNormalization", "Relu"), "Add": ("Relu",)}
 
 
@@ -141,12 +140,6 @@ class _Folded:
     bias: NDArray[np.float32]
 
 
-def _is_first(node: Node, weights: Array) -> bool:
-    """Whether it is the convolution of a residual network that takes the image."""
-    asked = {"kernel_shape": [7, 7], "strides": [2, 2], "pads": [3] * 4}
-    return weights.shape[1] < FEW and all(node.attributes.get(key) == value for key, value in asked.items())
-
-
 class _Builder:
     """Adds step after step; a tensor is held as float32 under its name, as uint8 under its name with ".uint8"."""
 
@@ -173,8 +166,6 @@ class _Builder:
 
     def _convolve(self, step: Step) -> None:
         folded = self._folded(step)
-        if _is_first(step.node, folded.weights):
-            step, folded = self._halved(step, folded)
         source = self._integers(step.node.inputs[0])
         step_in = self.scales[step.node.inputs[0]].scale
         largest = np.abs(folded.weights).max(axis=(1, 2, 3)) * np.abs(folded.factor)
@@ -188,24 +179,6 @@ class _Builder:
         self.tensors[f"{name}.bias"] = np.rint(folded.bias / scale / step_in).astype(np.int32)
         constants = (f"{name}.int8", f"{name}.scale", f"{name}.zero", *self._output(step.output), f"{name}.bias")
         self._node("QLinearConv", (*source, *constants), f"{step.output}.uint8", step.node)
-
-    def _halved(self, step: Step, folded: _Folded) -> tuple[Step, _Folded]:
-        """A 7 x 7 convolution of stride 2 as one of 4 x 4 and stride 1 on 2 x 2 pixels as channels.
-
-        The same products and sums: three channels are too few for the vector instructions, twelve are enough.
-        """
-        image, weights = step.node.inputs[0], folded.weights
-        small = f"{image}.halved"
-        self.nodes.append(Node("SpaceToDepth", (image,), (small,), {"blocksize": 2}))
-        self.floats.add(small)
-        self.scales[small] = self._scale(image)
-        self.nodes.append(Node("QuantizeLinear", (small, *self._constants(small)), (f"{small}.uint8",)))
-        outer, inner = weights.shape[:2]
-        even = np.pad(weights, ((0, 0), (0, 0), (1, 0), (1, 0))).reshape(outer, inner, 4, 2, 4, 2)
-        stacked = even.transpose(0, 3, 5, 1, 2, 4).reshape(outer, 4 * inner, 4, 4)
-        attributes = {"kernel_shape": [4, 4], "strides": [1, 1], "pads": [2, 2, 1, 1]}
-        node = replace(step.node, inputs=(small, *step.node.inputs[1:]), attributes=attributes)
-        return Step((node, *step.nodes[1:])), replace(folded, weights=stacked)
 
     def _folded(self, step: Step) -> _Folded:
         weights, *biases = (self._values(name) for name in step.node.inputs[1:])
@@ -246,17 +219,14 @@ class _Builder:
 
     def _output(self, name: str) -> tuple[str, str]:
         """Decide on a tensor's scale; names of it and its zero point."""
-        self.scales[name] = self._scale(name)
-        return self._constants(name)
-
-    def _scale(self, name: str) -> Scale:
         try:
             low, high = self.ranges[name]
         except KeyError as error:
             raise BundleError(f"no range of {name}", where="card.json: int8", expected="one per tensor") from error
         low, high = min(low, 0.0), max(high, 0.0)  # 0 is exact: what is padded, and what a ReLU gives
         scale = max((high - low) / STEPS, SMALLEST_SCALE)
-        return Scale(scale, round(-low / scale))
+        self.scales[name] = Scale(scale, round(-low / scale))
+        return self._constants(name)
 
     def _constants(self, name: str) -> tuple[str, str]:
         scale, zero = self.scales[name]
