@@ -75,6 +75,8 @@ def test_the_reach_of_a_cue(report: str, statuses: list[str]) -> None:
         ("Impression: No mass. Clinical correlation advised.", []),
         ("Qwerty without fracture.", ["Qwerty"]),
         ("No mass, qwerty or fracture.", []),
+        ("No fracture with qwerty.", ["qwerty"]),
+        ("No fracture or qwerty.", []),
         ("Qwerty is not seen.", []),
         ("左额怪变，未见骨折。", ["怪变"]),
         ("怪变未见显示。", []),

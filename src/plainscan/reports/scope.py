@@ -18,6 +18,7 @@ Status: TypeAlias = Literal["present", "absent", "uncertain"]
 _Reach: TypeAlias = Literal["present", "absent", "uncertain", "history"]
 _CUES: Final[dict[str, _Reach]] = {"negation": "absent", "uncertainty": "uncertain", "history": "history"}
 _NAMES: Final = frozenset({"finding", "group", "other"})
+_JOINED: Final = re.compile(r"\s*(?:$|(?:and|or|nor)\b|[及或和与、/])")
 _OR: Final = re.compile(r"\b(?:or|nor)\b")
 
 
@@ -40,6 +41,12 @@ class _Segment:
         if direction == "either":
             return any(map(_names, rest))
         return direction == "before" and bool(rest or self.text[cue.end - self.start :].strip())
+
+    def tails_off(self) -> bool:
+        """Whether words follow its last finding that continue no list: "no bleed with", but not "no bleed or"."""
+        if not self.tokens or not _names(self.tokens[-1]):
+            return False
+        return not _JOINED.match(self.text, self.tokens[-1].end - self.start)
 
     def listed(self) -> bool:
         """Whether it is nothing but the name of a finding of the list; a described density is no item of a list."""
@@ -88,7 +95,10 @@ class _Reader:
             behind = token.kind == "normal.subject" or kind in ("negation", "history", "aftermath")
             if behind and self.reach not in ("absent", "history"):
                 del self.open[spans:]  # it speaks of what stands before it
-        self._between(place, segment.start + len(segment.text))
+        if self.reach == "absent" and segment.tails_off():
+            self.open.append((place, segment.start + len(segment.text)))
+        else:
+            self._between(place, segment.start + len(segment.text))
 
     def _between(self, start: int, end: int) -> None:
         """Keep a stretch without phrases, unless it is denied, past, or belongs to advice."""
