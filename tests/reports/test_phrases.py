@@ -2,7 +2,7 @@
 
 import pytest
 
-from plainscan.findings import SPECIFIC_KEYS
+from plainscan.findings import ANY_FINDING, SPECIFIC_KEYS
 from plainscan.reports.lexicon import Entry, lexicon
 from plainscan.reports.mention import Mention, read_mentions
 from plainscan.reports.notation import LANGUAGES, Language
@@ -19,7 +19,7 @@ def proves(entry: Entry, mentions: tuple[Mention, ...]) -> bool:
         "group": (name, "present") in said,
         "other": ("other", "present") in said,
         "aftermath": said == {("other", "present")},
-        "normal": statuses == {"absent"} and (name, "absent") in said,
+        "normal": statuses == {"absent"} and (ANY_FINDING if name == "subject" else name, "absent") in said,
         "variant": not mentions,
         "history": not mentions,
         "remark": not mentions,

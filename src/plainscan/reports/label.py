@@ -13,7 +13,12 @@ from plainscan.findings import ANY_FINDING, FINDING_KEYS, HEMORRHAGE_KEYS, SPECI
 from plainscan.reports.mention import OTHER, Mention, read_mentions
 from plainscan.reports.scope import Status
 
-_GROUPS: Final = {"hemorrhage": HEMORRHAGE_KEYS, "infarct": ("early_infarct", "late_infarct")}
+_GROUPS: Final = {
+    "hemorrhage": HEMORRHAGE_KEYS,
+    "extra_axial": ("epidural_hemorrhage", "subdural_hemorrhage"),
+    "infarct": ("early_infarct", "late_infarct"),
+    "spaces": ("hydrocephalus", "atrophy"),
+}
 _ORDER: Final[tuple[Status, ...]] = ("present", "uncertain", "absent")
 
 
@@ -42,12 +47,12 @@ def _decisive(mentions: Iterable[Mention], finding: str) -> Mention | None:
     return min(of_it, key=lambda m: (m.section != "impression", _ORDER.index(m.status)), default=None)
 
 
-def _any(specific: dict[str, Mention], mentions: tuple[Mention, ...], unread: int) -> Mention:
+def _any(specific: dict[str, Mention], mentions: tuple[Mention, ...], unread: tuple[Mention, ...]) -> Mention:
     """Whether anything is abnormal: what is specific, then what is said without a name."""
     said = [*specific.values(), *(m for m in mentions if m.finding in (OTHER, ANY_FINDING, *_GROUPS))]
     best = min(said, key=lambda m: (_ORDER.index(m.status), m.finding != ANY_FINDING), default=None)
+    if unread and (best is None or best.status == "absent"):
+        best = unread[0]
     if best is None:
         return Mention(ANY_FINDING, "uncertain", "findings", "", 0, 0)
-    if best.status == "absent" and unread:
-        return Mention(ANY_FINDING, "uncertain", best.section, best.sentence, best.start, best.end)
     return Mention(ANY_FINDING, best.status, best.section, best.sentence, best.start, best.end)

@@ -53,6 +53,7 @@ class Lexicon:
     conjunctions: re.Pattern[str]  # at the start of a segment: the cue before the comma goes on
     starts: re.Pattern[str]  # finds where a phrase or a comma begins
     candidates: dict[str, tuple[Candidate, ...]]  # by first character
+    plain: frozenset[str]  # words that say nothing abnormal on their own, see ``residue``
 
     def tokens(self, sentence: str) -> list[Token]:
         """All phrases and commas of a sentence in lower case with half-width punctuation, in order."""
@@ -75,10 +76,11 @@ def lexicon(language: Language) -> Lexicon:
     tables = tomllib.loads(file.read_text(encoding="utf-8"))
     headings = {name.lower(): kind for kind, names in tables.pop("sections").items() for name in names}
     words = "|".join(sorted(map(re.escape, tables.pop("scope")["continue"]), key=len, reverse=True))
+    plain = frozenset(" ".join(tables.pop("plain").values()).split())
     boundary = r"\b" if language == "english" else ""
     entries = tuple(_entries(tables, ""))
     starts, candidates = _compile(entries, language)
-    return Lexicon(language, entries, headings, re.compile(rf"\s*(?:{words}){boundary}"), starts, candidates)
+    return Lexicon(language, entries, headings, re.compile(rf"\s*(?:{words}){boundary}"), starts, candidates, plain)
 
 
 def _entries(table: dict[str, object], kind: str) -> Iterator[Entry]:

@@ -14,21 +14,28 @@ from functools import cache
 from itertools import pairwise
 from typing import Final
 
-from plainscan.reports.lexicon import Section, lexicon
+from plainscan.findings import ANY_FINDING
+from plainscan.reports.lexicon import COMMA, Lexicon, Section, Token, lexicon
 from plainscan.reports.notation import LANGUAGES
-from plainscan.reports.scope import Status, statuses
+from plainscan.reports.residue import unaccounted
+from plainscan.reports.scope import Status, read_scope
+from plainscan.reports.traditional import TABLE
 
 OTHER: Final = "other"  # an abnormality that no finding of the closed list names
+UNKNOWN: Final = "unknown"  # words that nothing accounts for: they may name an abnormality
 
 _HALF_WIDTH: Final[dict[int, int]] = {
     **{code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)},
+    **TABLE,
     **str.maketrans("\u3000\u00a0\r【】｡", "  \n[]。"),
 }
 _CJK: Final = re.compile("[\u4e00-\u9fff]")
 # A sentence ends at a full stop that is no decimal point, at a semicolon, at a line that does not go on in lower case.
 _END: Final = re.compile(r"[。;!]|\.(?=\s|$|[\u4e00-\u9fff])|(?<=\d)[.、)](?=[\u4e00-\u9fff])|\n(?!\s*[a-z])")
+_LINE: Final = re.compile(r"\n")
 _WORD: Final = re.compile(r"[^\W\d_]{2}")
-_KNOWN: Final = frozenset({"finding", "other", "group", "normal", "variant", "aftermath", "history", "remark"})
+_LATIN: Final = re.compile("[a-z]{3}")
+_NOT_LATIN: Final = re.compile("[^\x00-\x7f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +62,10 @@ class Mention:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """All mentions of a report, and how many sentences of its conclusion (or of all of it) said nothing known."""
+    """All mentions of a report, and the words that nothing accounts for, as mentions of ``unknown``."""
 
     mentions: tuple[Mention, ...]
-    unread: int
+    unread: tuple[Mention, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,22 +81,23 @@ def read_mentions(report: str) -> Reading:
     >>> [(m.finding, m.status) for m in read_mentions("右侧额部头皮血肿，未见骨折。").mentions]
     [('scalp_hematoma', 'present'), ('skull_fracture', 'absent')]
     """
-    sentences = [s for s in _sentences(report) if s.section != "skip"]
-    concluding = {"impression"} if any(s.section == "impression" for s in sentences) else {"findings"}
     mentions: list[Mention] = []
-    unread = 0
-    for sentence in sentences:
-        said, known = _read(sentence, report)
-        mentions += said
-        unread += not known and sentence.section in concluding
-    return Reading(tuple(mentions), unread)
+    unread: list[Mention] = []
+    for sentence in _sentences(report):
+        if sentence.section != "skip":
+            said, unknown = _read(sentence, report)
+            mentions += said
+            unread += unknown
+    return Reading(tuple(mentions), tuple(unread))
 
 
 def _plain(report: str) -> str:
-    """Half width and lower case, character for character, so that places stay places."""
+    """Half width, simplified and lower case, character for character, so that places stay places."""
     wide = report.translate(_HALF_WIDTH)
     lower = wide.lower()
-    return lower if len(lower) == len(wide) else "".join(c.lower() if len(c.lower()) == 1 else c for c in wide)
+    if len(lower) != len(wide):
+        lower = "".join(c.lower() if len(c.lower()) == 1 else c for c in wide)
+    return lower.replace("(-)", " 阴性") if _CJK.search(lower) else lower
 
 
 def _sentences(report: str) -> Iterator[_Sentence]:
@@ -103,12 +111,18 @@ def _sentences(report: str) -> Iterator[_Sentence]:
 
 def _sections(text: str) -> Iterator[tuple[int, int, Section]]:
     pattern, sections = _headings()
-    section: Section = "findings"
-    start = 0
-    for match in pattern.finditer(text):
-        yield start, match.start(), section
-        section, start = sections[match[1]], match.end()
-    yield start, len(text), section
+    headings: list[tuple[int, int, Section]] = [(m.start(), m.end(), sections[m[1]]) for m in pattern.finditer(text)]
+    headed = any(kind == "findings" for _, _, kind in headings)
+    ends = [start for start, _, _ in headings] + [len(text)]
+    yield 0, ends[0], "findings"
+    for (_, start, section), end in zip(headings, ends[1:], strict=True):
+        if section == "skip" and not headed:  # "Indication: fall. No fracture.": the description has no heading
+            stop = _LINE.search(text, start, end) or _END.search(text, start, end)
+            middle = stop.end() if stop else end
+            yield start, middle, section
+            yield middle, end, "findings"
+        else:
+            yield start, end, section
 
 
 @cache
@@ -121,23 +135,35 @@ def _headings() -> tuple[re.Pattern[str], dict[str, Section]]:
     return pattern, sections
 
 
-def _read(sentence: _Sentence, report: str) -> tuple[list[Mention], bool]:
-    """The mentions of a sentence, and whether it holds anything known."""
-    words = lexicon("chinese" if _CJK.search(sentence.text) else "english")
-    tokens = words.tokens(sentence.text)
+def _read(sentence: _Sentence, report: str) -> tuple[list[Mention], list[Mention]]:
+    """The mentions of a sentence, and its words that nothing accounts for."""
+    text, start = sentence.text, sentence.start
+    words = lexicon("chinese" if _CJK.search(text) else "english")
+    scope = read_scope(text, _tokens(text, words), words)
+    whole = report[start : start + len(text)].strip()
     found = [
-        Mention(
-            _finding(token.kind),
-            status,
-            sentence.section,
-            report[sentence.start : sentence.start + len(sentence.text)].strip(),
-            sentence.start + token.start,
-            sentence.start + token.end,
-        )
-        for token, status in statuses(sentence.text, tokens, words)
+        Mention(_finding(token.kind), status, sentence.section, whole, start + token.start, start + token.end)
+        for token, status in scope.said
     ]
-    return found, any(token.kind.split(".")[0] in _KNOWN for token in tokens)
+    unknown = [
+        Mention(UNKNOWN, "uncertain", sentence.section, whole, start + first, start + last)
+        for first, last in unaccounted(text, scope.open)
+    ]
+    return found, unknown
+
+
+def _tokens(text: str, words: Lexicon) -> list[Token]:
+    """The phrases of a sentence; of a Chinese one also the English phrases that stand in it."""
+    tokens = words.tokens(text)
+    if words.language == "english" or not _LATIN.search(text):
+        return tokens
+    taken = {place for token in tokens for place in range(token.start, token.end)}
+    foreign = lexicon("english").tokens(_NOT_LATIN.sub("。", text))
+    more = [t for t in foreign if t.kind != COMMA and taken.isdisjoint(range(t.start, t.end))]
+    return sorted([*tokens, *more], key=lambda token: token.start)
 
 
 def _finding(kind: str) -> str:
+    if kind == "normal.subject":
+        return ANY_FINDING
     return OTHER if kind in ("other", "aftermath") else kind.split(".")[1]

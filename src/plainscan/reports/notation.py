@@ -22,7 +22,7 @@ LANGUAGES: Final[tuple[Language, ...]] = ("chinese", "english")
 _SPACE: Final = r"[\s:-]+"
 # A gap stays within a clause and does not run over words that deny, join, or name another place or kind.
 _GAP: Final[dict[Language, str]] = {
-    "chinese": "(?:(?!硬膜|蛛网膜|帽状|头皮|腔隙|未|无|没|不|伴|及|和)[^,.;:!?。、()]){0,10}?",
+    "chinese": "(?:(?!硬膜|蛛网膜|帽状|头皮|腔隙|大于|高于|低于|未|无|没|不|伴|及|和)[^,.;:!?。、()]){0,10}?",
     "english": rf"(?:(?!(?:and|or|nor|no|not|without|but|with|lacunar)\b)[\w/%']+{_SPACE}){{0,4}}?",
 }
 

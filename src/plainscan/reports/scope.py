@@ -8,7 +8,7 @@ The method is that of ConText (Harkema et al., J Biomed Inform 2009;42:839-851):
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
@@ -18,6 +18,7 @@ Status: TypeAlias = Literal["present", "absent", "uncertain"]
 _Reach: TypeAlias = Literal["present", "absent", "uncertain", "history"]
 _CUES: Final[dict[str, _Reach]] = {"negation": "absent", "uncertainty": "uncertain", "history": "history"}
 _NAMES: Final = frozenset({"finding", "group", "other"})
+_JOINED: Final = re.compile(r"\s*(?:$|(?:and|or|nor)\b|[及或和与、/])")
 _OR: Final = re.compile(r"\b(?:or|nor)\b")
 
 
@@ -25,6 +26,7 @@ _OR: Final = re.compile(r"\b(?:or|nor)\b")
 class _Segment:
     """What stands between two commas."""
 
+    start: int
     text: str
     tokens: tuple[Token, ...]
 
@@ -32,31 +34,54 @@ class _Segment:
         """Whether it is nothing but the name of a finding, as in a list."""
         return len(self.tokens) == 1 and _names(self.tokens[0]) and len(self.text.strip()) == _length(self.tokens[0])
 
+    def points_ahead(self, i: int) -> bool:
+        """Whether the cue at this place speaks of what follows; at the very end it cannot: 脑出血未见。"""
+        cue, rest = self.tokens[i], self.tokens[i + 1 :]
+        direction = cue.kind.partition(".")[2]
+        if direction == "either":
+            return any(map(_names, rest))
+        return direction == "before" and bool(rest or self.text[cue.end - self.start :].strip())
+
+    def tails_off(self) -> bool:
+        """Whether words follow its last finding that continue no list: "no bleed with", but not "no bleed or"."""
+        if not self.tokens or not _names(self.tokens[-1]):
+            return False
+        return not _JOINED.match(self.text, self.tokens[-1].end - self.start)
+
+    def listed(self) -> bool:
+        """Whether it is nothing but the name of a finding of the list; a described density is no item of a list."""
+        return self.bare() and self.tokens[0].kind != "other"
+
     def affirms(self) -> bool:
         """Whether it says that something is there."""
         return any(token.kind == "affirmation" for token in self.tokens)
 
 
 class _Reader:
-    """Walks through a sentence and colors each finding."""
+    """Walks through a sentence, colors each finding and keeps the text between phrases that nothing denies."""
 
     def __init__(self) -> None:
         self.found: list[tuple[Token, _Reach]] = []
+        self.open: list[tuple[int, int]] = []
         self.reach: _Reach = "present"
         self._back = 0  # the first finding that a cue behind it reaches
         self._denied = 0  # findings met when the last negation began
+        self._remarked = False
 
     def segment(self, segment: _Segment, *, after_bare: bool) -> None:
         """Read what stands between two commas."""
         if not after_bare:
             self._back = len(self.found)
+        spans = len(self.open)
+        place = segment.start
         for i, token in enumerate(segment.tokens):
-            kind, _, direction = token.kind.partition(".")
+            self._between(place, token.start)
+            place = token.end
+            kind = token.kind.partition(".")[0]
             if kind in _CUES:
-                ahead = any(map(_names, segment.tokens[i + 1 :]))
-                self._cue(_CUES[kind], ahead if direction == "either" else direction == "before")
+                self._cue(_CUES[kind], segment.points_ahead(i))
             elif kind == "aftermath":
-                self._color("history")
+                self._treated()
                 self.found.append((token, "present"))
             elif kind == "normal":
                 self.found.append((token, "absent"))
@@ -64,20 +89,51 @@ class _Reader:
                 self.found.append((token, self.reach))
             elif kind in ("affirmation", "terminator"):
                 self.reach, self._back = "present", len(self.found)
+                spans = len(self.open)
+            elif kind == "remark":
+                self._remarked = True
+            behind = token.kind == "normal.subject" or kind in ("negation", "history", "aftermath")
+            if behind and self.reach not in ("absent", "history"):
+                del self.open[spans:]  # it speaks of what stands before it
+        if self.reach == "absent" and segment.tails_off():
+            self.open.append((place, segment.start + len(segment.text)))
+        else:
+            self._between(place, segment.start + len(segment.text))
+
+    def _between(self, start: int, end: int) -> None:
+        """Keep a stretch without phrases, unless it is denied, past, or belongs to advice."""
+        if start < end and self.reach not in ("absent", "history") and not self._remarked:
+            self.open.append((start, end))
 
     def _cue(self, reach: _Reach, forward: bool) -> None:
         if not forward:
             self._color(reach)
+        elif self.reach == "history":
+            pass  # "if there is concern for": the doubt belongs to what is not said
         elif reach == "uncertain" and self.reach == "absent" and self._denied == len(self.found):
             pass  # "no suspicious mass": the doubt is denied too
         else:
             self.reach, self._denied = reach, len(self.found)
 
     def _color(self, reach: _Reach) -> None:
-        self.found[self._back :] = [(token, reach) for token, _ in self.found[self._back :]]
+        behind = self.found[self._back :]
+        self.found[self._back :] = [(token, "history" if old == "history" else reach) for token, old in behind]
+
+    def _treated(self) -> None:
+        """What was there before a treatment is past; what is said to be gone stays gone."""
+        behind = self.found[self._back :]
+        self.found[self._back :] = [(token, old if old == "absent" else "history") for token, old in behind]
 
 
-def statuses(sentence: str, tokens: Sequence[Token], words: Lexicon) -> Iterator[tuple[Token, Status]]:
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a sentence says: its findings with their status, and the stretches between phrases that nothing denies."""
+
+    said: tuple[tuple[Token, Status], ...]
+    open: tuple[tuple[int, int], ...]
+
+
+def read_scope(sentence: str, tokens: Sequence[Token], words: Lexicon) -> Scope:
     """Each finding of a sentence with its status; one that belongs to the past is left out.
 
     Args:
@@ -90,10 +146,9 @@ def statuses(sentence: str, tokens: Sequence[Token], words: Lexicon) -> Iterator
     for i, segment in enumerate(segments):
         if reader.reach != "present" and not _goes_on(segments[i:], words):
             reader.reach = "present"
-        reader.segment(segment, after_bare=i > 0 and segments[i - 1].bare())
-    for token, reach in reader.found:
-        if reach != "history":
-            yield token, reach
+        reader.segment(segment, after_bare=i > 0 and segments[i - 1].listed())
+    said = tuple((token, reach) for token, reach in reader.found if reach != "history")
+    return Scope(said, tuple(reader.open))
 
 
 def _segments(sentence: str, tokens: Sequence[Token]) -> list[_Segment]:
@@ -101,7 +156,7 @@ def _segments(sentence: str, tokens: Sequence[Token]) -> list[_Segment]:
     start, held = 0, list[Token]()
     for token in [*tokens, Token(COMMA, len(sentence), len(sentence))]:
         if token.kind == COMMA:
-            segments.append(_Segment(sentence[start : token.start], tuple(held)))
+            segments.append(_Segment(start, sentence[start : token.start], tuple(held)))
             start, held = token.end, []
         else:
             held.append(token)
