@@ -24,7 +24,7 @@ from plainscan.reports.traditional import TABLE
 OTHER: Final = "other"  # an abnormality that no finding of the closed list names
 UNKNOWN: Final = "unknown"  # words that nothing accounts for: they may name an abnormality
 
-_HALF_WIDTH: Final[dict[int, int]] = {
+_HALF_WIDTH: Final[dict[int, int | str]] = {
     **{code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)},
     **TABLE,
     **str.maketrans("\u3000\u00a0\r【】｡", "  \n[]。"),
