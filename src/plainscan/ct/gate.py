@@ -51,7 +51,7 @@ DARK: Final = 0.06  # of a picture's range: bone without signal, as MR has it
 LAYER: Final = 6  # steps inside the bone in which MR shows such a dark layer
 CORE: Final = 0.75  # of the way from the middle to the bone
 FINE: Final = 220  # the head's square holds so many steps of about a millimeter, in which noise is measured
-THIN: Final = 0.15  # of the fullest row's tissue
+THIN: Final = 0.1  # of the fullest row's tissue
 FAR: Final = 3  # such steps, over which the noise of a soft kernel differs more than over one
 
 
@@ -203,8 +203,15 @@ def _enclosed(
         high - low if levels.air_hu > AIR_HU else float("nan"),
         float(_within(core, *BRAIN_HU).mean()),
         1 - float(_within(core, -100.0, VESSEL_HU[1]).mean()),
-        0.0 if levels.air_hu > AIR_HU else float((_within(rays, *VESSEL_HU) & ~_near_bone(rays))[middle].mean()),
+        0.0 if levels.air_hu > AIR_HU else _vessels(rays, middle),
     )
+
+
+def _vessels(rays: NDArray[np.float32], middle: NDArray[np.bool_]) -> float:
+    dense = _within(rays, *VESSEL_HU) & middle
+    if not dense.any():
+        return 0.0
+    return int(np.count_nonzero(dense & ~_near_bone(rays))) / int(np.count_nonzero(middle))
 
 
 def _near_bone(rays: NDArray[np.float32]) -> NDArray[np.bool_]:
@@ -272,10 +279,10 @@ RULES: Final = (
     Rule("near", 0.15, -0.05, NO_SKULL),
     Rule("dark", 0.50, 0.90, NO_SKULL),
     Rule("inside", 0.08, 0.035, NO_BRAIN),
-    Rule("core_brain", 0.25, 0.07, NO_BRAIN),
+    Rule("core_brain", 0.25, 0.09, NO_BRAIN),
     Rule("brain", 0.35, 0.10, NO_BRAIN),
-    Rule("hollow", 0.45, 0.75, NO_BRAIN),
-    Rule("core_hu", 100.0, 500.0, NO_BRAIN),
+    Rule("hollow", 0.45, 0.70, NO_BRAIN),
+    Rule("core_hu", 100.0, 400.0, NO_BRAIN),
     Rule("core_hu", -20.0, -100.0, NO_BRAIN),
     Rule("spread_hu", 6.0, 3.0, NO_BRAIN),
 )
@@ -310,9 +317,9 @@ def refusal(m: Measures) -> str | None:
         return max(found, key=found.__getitem__)
     if m.noise_hu > NOISY[0] and m.fine_noise > NOISY[1]:
         return SHARP
-    return CONTRAST if m.vessels > VESSELS and amid_brain(m) else None
+    return CONTRAST if m.vessels > VESSELS and amid_brain(m, 0.02) else None
 
 
-def amid_brain(m: Measures) -> bool:
-    """Whether the ring holds brain and hardly any bone or air, so that vessels would show."""
-    return m.core_brain > 0.6 and m.core_other < 0.02
+def amid_brain(m: Measures, bone: float = 0.05) -> bool:
+    """Whether the ring holds brain and at most a share of compact bone or air, so that vessels would show."""
+    return m.core_brain > 0.6 and m.core_other < bone

@@ -6,17 +6,16 @@ cortical bone 1000, lung -850 (Kalender, Computed Tomography, 3rd ed. 2011, chap
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from plainscan.ct.window import BRAIN, Window, from_picture, to_unit
-from plainscan.phantom.shapes import SIZE, Plane, disc, grid, noisy, smooth
+from plainscan.phantom.drawn import DRAWN, Made, Maker
+from plainscan.phantom.shapes import SIZE, Plane, disc, grid, noisy
 
-Made = NDArray[np.floating]
-Maker = Callable[[np.random.Generator, Plane], Made]
 AIR, FAT, MUSCLE, BONE, SPONGY, LUNG = -1000.0, -100.0, 50.0, 900.0, 300.0, -850.0
 STATED: Final = (BRAIN, Window(40.0, 120.0), Window(35.0, 100.0), Window(50.0, 150.0), Window(80.0, 200.0))
 """Windows of which one is stated for a picture that never had it."""
@@ -186,7 +185,7 @@ def _inverted(_: np.random.Generator, head: Plane) -> Made:
 
 
 def _inverted_hu(_: np.random.Generator, head: Plane) -> Made:
-    return head.max() + np.float32(AIR) - head
+    return np.asarray(head.max() + np.float32(AIR) - head)
 
 
 def _wrong_window(low: float, high: float) -> Maker:
@@ -218,7 +217,7 @@ def _bone_kernel(rng: np.random.Generator, head: Plane) -> Made:
     """Edges doubled and the noise of a sharp kernel, 60-120 HU."""
     soft = np.mean([np.roll(head, (i, j), (0, 1)) for i in (-1, 0, 1) for j in (-1, 0, 1)], axis=0)
     noise = rng.normal(0, rng.uniform(60, 120), head.shape)
-    return head + 1.5 * (head - soft) + noise
+    return np.asarray(head + 1.5 * (head - soft) + noise)
 
 
 def _angiogram(rng: np.random.Generator, head: Plane) -> Made:
@@ -243,143 +242,17 @@ def _angiogram(rng: np.random.Generator, head: Plane) -> Made:
     return hu
 
 
-def _photo(rng: np.random.Generator, _: Plane) -> Made:
-    unit = 0.5 * smooth(rng, 3) + 0.3 * smooth(rng, 12) + 0.2 * smooth(rng, 50)
-    return unit + rng.normal(0, 0.01, unit.shape)
-
-
-def _portrait(rng: np.random.Generator, _: Plane) -> Made:
-    """A face before a dark wall: an oval of skin, hair, eyes."""
-    y, x = grid(rng)
-    unit = 0.05 * smooth(rng, 4)
-    face = disc(y, x, (0, 0), (0.62, 0.46))
-    unit[disc(y, x, (-0.1, 0), (0.66, 0.52))] = rng.uniform(0.0, 0.25)
-    unit[face] = (rng.uniform(0.5, 0.8) + 0.2 * x + 0.1 * smooth(rng, 20))[face]
-    for side in (-1, 1):
-        unit[disc(y, x, (-0.1, side * 0.18), (0.04, 0.08))] = 0.1
-    unit[disc(y, x, (0.3, 0), (0.04, 0.14))] = 0.3
-    unit[(y > 0.6) & (np.abs(x) < 0.7)] = 0.4
-    return unit
-
-
-def _flat_color(rng: np.random.Generator, _: Plane) -> Made:
-    """What is left of a color picture that was turned grey: patches of flat tone."""
-    return np.floor(smooth(rng, int(rng.integers(3, 9))) * 6) / 6
-
-
-def _gradient(rng: np.random.Generator, _: Plane) -> Made:
-    y, x = grid(rng)
-    angle = rng.uniform(0, 2 * np.pi)
-    unit = (np.cos(angle) * y + np.sin(angle) * x + 1) / 2
-    return unit if rng.random() < 0.6 else np.hypot(y, x)
-
-
-def _glow(rng: np.random.Generator, _: Plane) -> Made:
-    """A bright middle that fades into black."""
-    y, x = grid(rng)
-    return np.exp(-(y**2 + x**2) / rng.uniform(0.08, 0.3))
-
-
-def _text(dark_page: bool, columns: int = 1) -> Maker:
-    """Lines of words; in a dark viewer, or as the table of a dose sheet in columns."""
-
-    def make(rng: np.random.Generator, _: Plane) -> Made:
-        page = np.zeros((SIZE, SIZE), np.float32)
-        for top in range(16, SIZE - 16, int(rng.integers(9, 14))):
-            ink = rng.random((6, SIZE - 32)) < 0.45
-            words = np.repeat(rng.random((SIZE - 32) // 8) < (0.75 if columns == 1 else 0.35), 8)
-            page[top : top + 6, 16 : 16 + words.size] = ink[:, : words.size] & words
-        return page if dark_page else 1 - page
-
-    return make
-
-
-def _screenshot(rng: np.random.Generator, head: Plane) -> Made:
-    """A viewer with a small head beside panels and text."""
-    page = np.full((SIZE, SIZE), np.float32(rng.uniform(0.15, 0.9)))
-    page[: SIZE // 10] = 0.8
-    small = to_unit(head[::3, ::3], BRAIN)
-    top, left = rng.integers(30, 90, 2)
-    page[top : top + small.shape[0], left : left + small.shape[1]] = small[: SIZE - top, : SIZE - left]
-    page[:, -40:] = rng.random((SIZE, 40)) < 0.3
-    return page
-
-
-def _tiles(rng: np.random.Generator, head: Plane) -> Made:
-    """Several slices on one sheet."""
-    count = int(rng.integers(2, 5))
-    small = to_unit(head[::count, ::count], BRAIN)
-    return np.tile(small, (count, count))
-
-
-def _skull_xray(rng: np.random.Generator, _: Plane) -> Made:
-    """A skull in projection: the rim bright, the middle brighter than air, no plateau."""
-    y, x = grid(rng)
-    inside = np.clip(1 - (y / 0.8) ** 2 - (x / 0.68) ** 2, 0, None)
-    within = np.clip(1 - (y / 0.74) ** 2 - (x / 0.62) ** 2, 0, None)
-    unit = 1.4 * (np.sqrt(inside) - np.sqrt(within)) + 0.4 * np.sqrt(within) + 0.15 * smooth(rng, 8) * (inside > 0)
-    return unit * rng.uniform(0.8, 1.3) + 0.04
-
-
-def _chest_xray(rng: np.random.Generator, _: Plane) -> Made:
-    y, x = grid(rng)
-    unit = 0.75 + 0.15 * smooth(rng, 5)
-    for side in (-1, 1):
-        unit[disc(y, x, (-0.05, side * 0.42), (0.62, 0.3))] -= 0.5
-    unit += 0.08 * (np.sin(18 * y + 3 * np.abs(x)) > 0.6)
-    return unit
-
-
-def _mammogram(rng: np.random.Generator, _: Plane) -> Made:
-    y, x = grid(rng)
-    breast = disc(y, x, (0, -1), (0.8, rng.uniform(0.9, 1.4)))
-    return np.where(breast, 0.35 + 0.6 * smooth(rng, 9), 0.0)
-
-
-def _ultrasound(rng: np.random.Generator, _: Plane) -> Made:
-    y, x = grid(rng)
-    y = y + 0.9
-    sector = (np.hypot(y, x) < 1.7) & (np.abs(np.arctan2(x, y)) < rng.uniform(0.5, 0.8)) & (y > 0.1)
-    speckle = rng.rayleigh(0.25, y.shape) * smooth(rng, 6)
-    return np.where(sector, speckle * 1.6, 0.0)
-
-
-def _pet(rng: np.random.Generator, head: Plane) -> Made:
-    """Uptake in gray matter, blurred, no skull."""
-    brain = ((head > 5) & (head < 70)).astype(np.float32)
-    for axis in (0, 1):
-        brain = np.mean([np.roll(brain, i, axis) for i in range(-4, 5)], axis=0, dtype=np.float32)
-    return brain * (0.6 + 0.4 * smooth(rng, 10))
-
-
-def _noise(rng: np.random.Generator, _: Plane) -> Made:
-    return rng.random((SIZE, SIZE))
-
-
 def _noise_hu(rng: np.random.Generator, _: Plane) -> Made:
     return rng.normal(rng.uniform(-200, 100), rng.uniform(20, 400), (SIZE, SIZE))
-
-
-def _blank(rng: np.random.Generator, _: Plane) -> Made:
-    """One level, with a trace of noise or none; also what a lost window leaves."""
-    return rng.normal(rng.choice([0, 0.1, 0.5, 0.9, 1]), rng.choice([0, 0.005]), (SIZE, SIZE))
 
 
 def _air(rng: np.random.Generator, _: Plane) -> Made:
     return rng.normal(AIR, rng.uniform(5, 40), (SIZE, SIZE))
 
 
-def _checkers(rng: np.random.Generator, _: Plane) -> Made:
-    step = int(rng.choice([4, 8, 16, 32, 64]))
-    rows, columns = np.mgrid[:SIZE, :SIZE] // step
-    return (rows + columns) % 2 * rng.uniform(0.4, 1)
-
-
-def _disc_of_grey(rng: np.random.Generator, _: Plane) -> Made:
-    """A ball, a coin, the moon: an even disc without a rim."""
-    y, x = grid(rng)
-    radius = rng.uniform(0.4, 0.85)
-    return np.where(disc(y, x, (0, 0), (radius, radius)), rng.uniform(0.2, 0.8), 0.0)
+def angiogram(rng: np.random.Generator, heads: NDArray[np.int16]) -> Plane:
+    """A contrast series: the slices (slices, rows, columns) of one head, float32, HU, with filled vessels on each."""
+    return np.stack([_angiogram(rng, head.astype(np.float32)) for head in heads]).astype(np.float32)
 
 
 PICTURE: Final = 0.0  # in place of a pixel's side: grey from 0 to 1, read under a stated window
@@ -396,7 +269,6 @@ KINDS: Final[dict[str, tuple[Maker, float]]] = {
     "MR values as HU": (_mr_raw, USUAL_MM),
     "inverted HU": (_inverted_hu, USUAL_MM),
     "bone kernel": (_bone_kernel, USUAL_MM),
-    "angiogram": (_angiogram, USUAL_MM),
     "pixels of 5 mm": (_unchanged, 5.0),
     "pixels of 0.1 mm": (_unchanged, 0.1),
     "noise in HU": (_noise_hu, USUAL_MM),
@@ -412,23 +284,5 @@ KINDS: Final[dict[str, tuple[Maker, float]]] = {
     "inverted picture": (_inverted, PICTURE),
     "bone window as brain window": (_wrong_window(-800, 2000), PICTURE),
     "lung window as brain window": (_wrong_window(-1350, 150), PICTURE),
-    "photo": (_photo, PICTURE),
-    "portrait": (_portrait, PICTURE),
-    "flat colors": (_flat_color, PICTURE),
-    "gradient": (_gradient, PICTURE),
-    "glow": (_glow, PICTURE),
-    "text page": (_text(dark_page=False), PICTURE),
-    "dark text page": (_text(dark_page=True), PICTURE),
-    "dose sheet": (_text(dark_page=True, columns=2), PICTURE),
-    "screenshot": (_screenshot, PICTURE),
-    "tiled slices": (_tiles, PICTURE),
-    "skull X-ray": (_skull_xray, PICTURE),
-    "chest X-ray": (_chest_xray, PICTURE),
-    "mammogram": (_mammogram, PICTURE),
-    "ultrasound": (_ultrasound, PICTURE),
-    "PET": (_pet, PICTURE),
-    "noise": (_noise, PICTURE),
-    "blank": (_blank, PICTURE),
-    "checkerboard": (_checkers, PICTURE),
-    "disc": (_disc_of_grey, PICTURE),
+    **{kind: (maker, PICTURE) for kind, maker in DRAWN.items()},
 }
