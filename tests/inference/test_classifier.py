@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 import pytest
 from PIL import Image
-from tests.inference.tiny_bundle import head_slice, ship_tiny, tiny_bundle, tiny_card
+from tests.inference.tiny_bundle import grey_head, head_slice, ship_tiny, tiny_bundle, tiny_card
 from tests.learning.test_export import trained_looking
 from tests.stages.tiny_study import PATIENT, ROOT, write_slice
 
@@ -63,10 +63,6 @@ def write_study(folder: Path, hu: np.ndarray, study: int = 1) -> Path:
     for i, plane in enumerate(hu):
         write_slice(folder / f"{study}_{90 - i}.dcm", plane, i, study=study)
     return folder
-
-
-def grey_head(patches: list[tuple[int, int, int]] | None = None) -> np.ndarray:
-    return np.clip((head_slice(patches=patches or ()) + 20) * 255 / 120, 0, 255).astype(np.uint8)
 
 
 def bits(result: StudyResult) -> list[bytes]:

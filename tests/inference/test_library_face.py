@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from tests.inference.tiny_bundle import head_slice, ship_tiny, tiny_bundle
+from tests.inference.tiny_bundle import grey_head, head_slice, ship_tiny, tiny_bundle
 from tests.stages.tiny_study import write_slice
 
 import plainscan
@@ -30,7 +30,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for i in range(4):
         write_slice(tmp_path / "incoming" / f"{i}.dcm", head_slice() if i else np.full((128, 128), -1000, np.int16), i)
     np.save(tmp_path / "volume.npy", np.stack([head_slice()] * 3))
-    Image.fromarray(np.clip(head_slice() * 3, 0, 255).astype(np.uint8)).save(tmp_path / "slice.png")
+    Image.fromarray(grey_head()).save(tmp_path / "slice.png")
     shutil.make_archive(str(tmp_path / "archive"), "zip", tmp_path / "incoming")
     monkeypatch.chdir(tmp_path)
     return tmp_path

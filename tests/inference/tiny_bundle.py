@@ -117,6 +117,13 @@ def ship_tiny(folder: Path, monkeypatch: pytest.MonkeyPatch, **changes: Any) -> 
     return shipped
 
 
+def grey_head(patches: Sequence[tuple[int, int, int]] = ()) -> NDArray[np.uint8]:
+    """``head_slice`` as a picture in the window 40/120, with the noise of a scanner, 5 HU."""
+    noise = np.random.default_rng(5).normal(0, 5, (128, 128))
+    grey: NDArray[np.uint8] = np.clip((head_slice(patches=patches) + noise + 20) * 255 / 120, 0, 255).astype(np.uint8)
+    return grey
+
+
 def head_slice(size: int = 128, patches: Sequence[tuple[int, int, int]] = ()) -> NDArray[np.int16]:
     """A disc of brain (35 HU) in a bright skull, in air; each patch (row, column, radius) is blood at 75 HU."""
     row, column = np.mgrid[:size, :size]

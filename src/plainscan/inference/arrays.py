@@ -50,10 +50,9 @@ def volume_study(hu: NDArray[Any], spacing_mm: Spacing | None) -> Study:
     if hu.dtype.itemsize < 2:
         raise _refusal(f"{hu.dtype}", f"{VOLUME}; 8 bits cannot hold HU", "array_type")
     _check_plane(hu.shape[1:], VOLUME)
-    _check_spacing(spacing_mm)
+    spacing_mm = _checked_spacing(spacing_mm)
     _check_values(hu)
-    step = float(spacing_mm[0]) if spacing_mm else 0.0
-    return Study([_plane(hu[i], i, step) for i in range(len(hu))], 0.0)
+    return Study([_plane(hu[i], i, spacing_mm) for i in range(len(hu))], 0.0)
 
 
 def picture_study(grey: NDArray[Any], window: Window, spacing_mm: Spacing | None = None) -> Study:
@@ -82,11 +81,11 @@ def picture_study(grey: NDArray[Any], window: Window, spacing_mm: Spacing | None
     return Study([Slice(row_of(), lambda _: (from_picture(grey, window), ()))], picture=True)
 
 
-def _plane(hu: NDArray[Any], index: int, step_mm: float) -> Slice:
+def _plane(hu: NDArray[Any], index: int, spacing_mm: Spacing) -> Slice:
     def read(_: Reader) -> Plane:
         return whole_hu(hu)
 
-    return Slice(row_of(slice_index=index, slice_position_mm=index * step_mm), read)
+    return Slice(row_of(slice_index=index, slice_position_mm=index * float(spacing_mm[0])), read, float(spacing_mm[2]))
 
 
 def _check_array(values: object) -> None:
@@ -104,7 +103,7 @@ def _check_plane(shape: tuple[int, ...], expected: str) -> None:
         raise _refusal(f"slices of {shape[0]} x {shape[1]} pixels", f"{expected}; at least {sides}", "array_shape")
 
 
-def _check_spacing(spacing_mm: Spacing | None) -> None:
+def _checked_spacing(spacing_mm: Spacing | None) -> Spacing:
     remedy = "State it in mm, such as spacing_mm=(5.0, 0.45, 0.45)."
     expected = "spacing_mm=(slices, rows, columns)"
     if spacing_mm is None:
@@ -120,6 +119,7 @@ def _check_spacing(spacing_mm: Spacing | None) -> None:
     if abs(values[1] - values[2]) > SQUARE * values[1]:
         remedy = "Resample the slices to square pixels first."
         raise _refusal(f"pixels of {values[1]:g} x {values[2]:g} mm", "square pixels", "bad_spacing", remedy)
+    return spacing_mm
 
 
 def _check_values(hu: NDArray[Any]) -> None:

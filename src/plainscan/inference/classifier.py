@@ -24,9 +24,10 @@ from plainscan.findings import ANY_FINDING, FINDING_KEYS
 from plainscan.inference import engine as engines
 from plainscan.inference.ahead import ahead
 from plainscan.inference.arrays import Spacing, picture_study, volume_study
+from plainscan.inference.gate import NO_LOSS
 from plainscan.inference.predict import score, study_probability
 from plainscan.inference.result import Evidence, LeftOut, Origin, SliceDecision, SliceResult, StudyDecision, StudyResult
-from plainscan.inference.source import NO_HEAD, Planes, Slice, Source, Study, collect, planes
+from plainscan.inference.source import Planes, Slice, Source, Study, collect, planes
 
 GAPS: Final = ("incomplete", "missing_block")  # remarks of the selection: slices are missing
 FEWEST: Final = SelectSettings().minimum_slices  # fewer are a fragment of a head, as in `select`
@@ -132,9 +133,9 @@ class Classifier:
         slices = tuple(scored)
         values = [item.probability[ANY_FINDING] for item in slices if item.not_scored is None]
         remarks = tuple(dict.fromkeys(flag for item in slices for flag in item.flags))
-        flags, probability, decision = remarks, None, None
+        codes = [item.not_scored for item in slices]
+        flags, probability, decision = (*remarks, *_nothing_said(codes)), None, None
         if not study.picture:
-            codes = [item.not_scored for item in slices]
             flags = study_flags(study, remarks, codes)
             probability = study_probability(values, self.card.study_rule) if values else None
             decision = self._study_decision(probability, codes, (*study.flags, *remarks))
@@ -222,8 +223,8 @@ def seen_whole(codes: Sequence[str | None], flags: tuple[str, ...]) -> bool:
     """Whether enough of a study was scored to call it free of findings.
 
     Args:
-        codes: `not_scored` of its slices, lowest first, None where there is a score. Slices without a head at either
-            end, above the vertex or below the chin, are no loss.
+        codes: `not_scored` of its slices, lowest first, None where there is a score. Slices without a head or brain
+            at either end, above the vertex or below the skull base, are no loss.
         flags: Coded remarks of the selection and of reading.
 
     >>> head, air = None, "no_head"
@@ -246,12 +247,20 @@ def study_flags(study: Study, remarks: tuple[str, ...], codes: Sequence[str | No
         else:
             texts.append(flag)
     lost = sum(map(bool, _codes_of_head(codes)))
-    return (*texts, *remarks, *([f"incomplete: {lost} not scored"] if lost else []))
+    said = _nothing_said(codes) or ((f"incomplete: {lost} not scored",) if lost else ())
+    return (*texts, *remarks, *said)
+
+
+def _nothing_said(codes: Sequence[str | None]) -> tuple[str, ...]:
+    """The remark on a study of which no slice was scored: why, the commonest reason first."""
+    if not codes or None in codes:
+        return ()
+    return (f"not analyzed: {', '.join(str(code) for code, _ in Counter(codes).most_common())}",)
 
 
 def _codes_of_head(codes: Sequence[str | None]) -> Sequence[str | None]:
-    """`not_scored` of each slice from the first that shows a head to the last."""
-    shown = [i for i, code in enumerate(codes) if code != NO_HEAD]
+    """`not_scored` of each slice from the first that can show brain to the last."""
+    shown = [i for i, code in enumerate(codes) if code not in NO_LOSS]
     return codes[shown[0] : shown[-1] + 1] if shown else []
 
 

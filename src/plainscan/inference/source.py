@@ -25,13 +25,11 @@ from plainscan.dicom.names import text_of
 from plainscan.dicom.read import Place, Reader
 from plainscan.dicom.scan import gather, scan
 from plainscan.errors import SourceError, UserError
+from plainscan.inference.gate import NO_LOSS, REMEDY, SAMPLES, SeriesGate, Verdict, judge
 from plainscan.pictures import is_picture, list_files, list_pictures, read_picture
 
 Row = dict[str, object]
-TISSUE_HU: Final = (5.0, 100.0)  # above air, fat and water, below bone: brain, muscle, blood
-# Share of a slice's pixels. The least of 1,247 slices of 41 real heads is 1.1 %; air or a blank picture has none.
-HEAD_SHARE: Final = 0.005
-NO_HEAD: Final = "no_head"
+LEAST_KEPT: Final = 4 * SAMPLES  # slices of a series: those that the gatekeeper looks at first are then read once
 WINDOW_REMEDY: Final = (
     "State the window that was burnt in, such as --window 40 80 (in Python window=(40, 80)), and run again."
 )
@@ -44,10 +42,12 @@ class Slice:
     Args:
         row: Its columns of the predictions: patient, study, series, instance, file, index, position.
         read: Reads its pixels: (rows, columns), HU, and coded remarks; raises a ``UserError`` with a code.
+        pixel_mm: Side of a pixel; None when unknown.
     """
 
     row: Row
     read: Callable[[Reader], tuple[HU, tuple[str, ...]]]
+    pixel_mm: float | None = None
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,9 @@ def _dicom_slice(row: Row) -> Slice:
         pixels = reader.read(Place(str(row["source"]), str(row["path"]), int(str(row["frame"]))))
         return pixels.hu, tuple(pixels.flags)
 
-    return Slice(_named(row, slice_index=row["slice_index"], slice_position_mm=row["slice_position_mm"]), read)
+    named = _named(row, slice_index=row["slice_index"], slice_position_mm=row["slice_position_mm"])
+    spacing = row["pixel_spacing_column_mm"]
+    return Slice(named, read, float(spacing) if isinstance(spacing, float) else None)
 
 
 def _excluded(catalogue: pl.DataFrame, cohort: pl.DataFrame, exclusions: pl.DataFrame) -> list[Row]:
@@ -189,24 +191,8 @@ def _relative(path: Path, folder: Path) -> str:
     return text_of(path.relative_to(folder).as_posix())
 
 
-def shows_head(hu: HU) -> bool:
-    """Whether a slice holds anything to judge.
-
-    Pixels at the slice's own lowest and highest value are not counted: in a picture these are the black and the
-    white that stand for "this or beyond", whatever its window.
-
-    Args:
-        hu: (rows, columns), HU.
-
-    >>> shows_head(np.full((64, 64), -1000)), shows_head(np.linspace(0, 80, 4096).reshape(64, 64))
-    (False, True)
-    """
-    low, high = max(TISSUE_HU[0], float(hu.min())), min(TISSUE_HU[1], float(hu.max()))
-    return float(np.mean((hu > low) & (hu < high))) >= HEAD_SHARE
-
-
 class Planes(NamedTuple):
-    """A slice between its neighbors, lowest first; no planes when it cannot be read or shows no head, and why."""
+    """A slice between its neighbors, lowest first; no planes when it cannot be read or is refused, and why."""
 
     hu: list[HU]
     flags: tuple[str, ...] = ()
@@ -215,9 +201,9 @@ class Planes(NamedTuple):
 
 
 def planes(study: Study, neighbors: int, reader: Reader) -> Callable[[int], Planes]:
-    """Reader of a study's slice i with its neighbors (see ``ct.prepare.planes_around``); reads each file once."""
+    """Reader of a study's slice i with its neighbors (see ``ct.prepare.planes_around``), past the gatekeeper."""
 
-    @lru_cache(maxsize=2 * neighbors + 1)
+    @lru_cache(maxsize=max(2 * neighbors + 1, LEAST_KEPT))
     def read(i: int) -> Planes:
         try:
             hu, flags = study.slices[i].read(reader)
@@ -225,12 +211,18 @@ def planes(study: Study, neighbors: int, reader: Reader) -> Callable[[int], Plan
             return Planes([], (), error.code, error.remedy)
         return Planes([hu], flags)
 
+    def verdict(i: int) -> Verdict | None:
+        found = read(i)
+        return judge(found.hu[0], study.slices[i].pixel_mm) if found.hu else None
+
+    gate = SeriesGate(len(study.slices), verdict)
+
     def around(i: int) -> Planes:
         middle = read(i)
         if middle.not_scored:
             return middle
-        if not shows_head(middle.hu[0]):
-            return Planes([], middle.flags, NO_HEAD)
+        if refused := gate.code(i):
+            return Planes([], middle.flags, refused, "" if refused in NO_LOSS else REMEDY)
         low, high = max(0, i - neighbors), min(len(study.slices), i + neighbors + 1)
         series = [plane.hu[0] if plane.hu else None for plane in map(read, range(low, high))]
         return middle._replace(hu=planes_around(series, i - low, neighbors))

@@ -263,4 +263,6 @@ def _describe(row: Row, study: Study) -> str:
             "incomplete, too little was seen to say no_finding" if row["decision"] == "incomplete" else row["decision"]
         )
         parts.append(f"p(any finding) {row['probability']:.2f}: {said}")
+    else:
+        parts.append("not analyzed")
     return ", ".join(parts)

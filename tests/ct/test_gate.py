@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from tests.inference.tiny_bundle import head_slice
+
+from plainscan.ct import gate
+from plainscan.ct.gate import measure, refusal, strains
+from plainscan.ct.window import Window, from_picture, to_unit
+from plainscan.phantom.study import StudyOptions, make_study
+from plainscan.phantom.wrong import KINDS, wrong_inputs
+
+
+@pytest.fixture(scope="module")
+def heads() -> NDArray[np.int16]:
+    """Three slices with most brain of each of two heads."""
+    rng = np.random.default_rng(3)
+    kept = []
+    for _ in range(2):
+        hu = make_study(rng, StudyOptions(slices=(12, 14))).hu
+        kept.append(hu[np.argsort(((hu > 15) & (hu < 55)).mean(axis=(1, 2)))[-3:]])
+    return np.concatenate(kept)
+
+
+@pytest.mark.parametrize("window", [(40, 80), (40, 120), (35, 100), (50, 150), (80, 200)])
+def test_heads_pass_in_any_window_with_margin(heads: NDArray[np.int16], window: tuple[float, float]) -> None:
+    stated = Window(*window)
+    for hu in heads:
+        picture = from_picture(np.rint(to_unit(hu, stated) * 255).astype(np.uint8), stated)
+        assert refusal(measure(picture)) is None
+        assert sum(strains(measure(picture)).values()) < 0.5
+
+
+def test_heads_pass_in_hu_with_margin(heads: NDArray[np.int16]) -> None:
+    for hu in heads:
+        assert refusal(measure(hu, 0.9)) is None
+        assert sum(strains(measure(hu, 0.9)).values()) < 0.5
+
+
+def test_wrong_inputs_of_every_kind_are_refused(heads: NDArray[np.int16]) -> None:
+    kept = Counter(
+        item.kind
+        for item in wrong_inputs(np.random.default_rng(1), heads, 2)
+        if refusal(measure(item.hu, item.pixel_mm)) is None
+    )
+    assert not kept
+
+
+def test_the_same_seed_gives_the_same_wrong_inputs(heads: NDArray[np.int16]) -> None:
+    first, again = (list(wrong_inputs(np.random.default_rng(1), heads, 1)) for _ in range(2))
+    assert [item.kind for item in first] == list(KINDS)
+    assert all(np.array_equal(a.hu, b.hu) for a, b in zip(first, again, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"low_hu": 0.0}, gate.WRONG_VALUES),
+        ({"edge_air": 0.4}, gate.NOT_FRAMED),
+        ({"beside": 0.7}, gate.NOT_ONE_HEAD),
+        ({"wide": 1.6}, gate.NOT_ONE_HEAD),
+        ({"long_mm": 400.0}, gate.NOT_HEAD_SIZE),
+        ({"long_mm": 30.0}, gate.NOT_HEAD_SIZE),
+        ({"closed": 0.4}, gate.NO_SKULL),
+        ({"core_brain": 0.0}, gate.NO_BRAIN),
+        ({"core_hu": float("nan")}, gate.NO_BRAIN),
+        ({"noise_hu": 20.0, "fine_noise": 0.9}, gate.SHARP),
+        ({"noise_hu": 20.0, "fine_noise": 0.5}, None),
+        ({"vessels": 0.1}, gate.CONTRAST),
+        ({"vessels": 0.1, "core_other": 0.03}, None),
+        ({"closed": 0.68, "near": 0.1}, None),
+        ({"closed": 0.62, "near": 0.0}, gate.NO_SKULL),
+    ],
+)
+def test_one_measure_all_wrong_or_several_half_wrong_refuse(change: dict[str, float], code: str | None) -> None:
+    own = measure(head_slice(), 1.8)._replace(spread_hu=20.0)
+    assert refusal(own) is None
+    assert refusal(own._replace(**change)) == code
+
+
+def test_every_rule_speaks_for_a_code_and_every_code_is_used() -> None:
+    hard = {gate.WRONG_VALUES, gate.SHARP, gate.CONTRAST}
+    assert {rule.code for rule in gate.RULES} | hard == set(gate.REFUSALS)
+    assert {rule.measure for rule in gate.RULES} <= set(gate.Measures._fields)
