@@ -35,7 +35,7 @@ class _Segment:
         return len(self.tokens) == 1 and _names(self.tokens[0]) and len(self.text.strip()) == _length(self.tokens[0])
 
     def points_ahead(self, i: int) -> bool:
-        """Whether the cue at this place speaks of what follows; at the very end it cannot: 脑出血未见。"""
+        """Whether the cue at this place speaks of what follows; at the very end (脑出血未见) it cannot."""
         cue, rest = self.tokens[i], self.tokens[i + 1 :]
         direction = cue.kind.partition(".")[2]
         if direction == "either":
