@@ -2,8 +2,8 @@
 
 Right: against the hand-written judging set (``tests/reports/data/judge``), per finding and for the study label, in both
 languages, with 95 % intervals by resampling lines. Quickly: reports a second and core, on the set's whole reports.
-Peer: one plain regular expression of every phrase, searched in the same texts in turns; it only finds phrases.
-The aims beside the figures are the project's; the limits are what must hold.
+Peer: one plain regular expression of every phrase, searched in the same texts in turns; it finds phrases and reads
+nothing. The aims beside the figures are the project's; the limits are what must hold.
 
 Run: ``python benchmarks/reports.py [--half develop|judge] [--errors]``. Each run on ``judge`` is written down in
 docs/experiments.md.

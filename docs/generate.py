@@ -63,6 +63,13 @@ def command_page() -> str:
         lines += _table(options, flag=True)
     lines += ["\n## plainscan run\n", "```\nplainscan run CONFIG.toml\n```\n"]
     lines.append("Runs every stage that has a section in the file, in order. See [the configuration file](config.md).")
+    lines += ["\n## plainscan explain\n", "```\nplainscan explain REPORTS --out PAGE.html\n```\n"]
+    lines.append(
+        "Writes a page that shows why reports read as they do: every phrase in its place, colored by what it says."
+    )
+    lines.append(
+        "REPORTS is anything that `label --reports` reads. The page holds report text: keep it with the reports."
+    )
     return "\n".join(lines) + "\n"
 
 

@@ -154,6 +154,17 @@ def run_experiment(
     run(config_file)
 
 
+@app.command("explain")
+def explain_reports(
+    source: Annotated[Path, typer.Argument(help="Reports: anything that `label --reports` reads.")],
+    out: Annotated[Path, typer.Option("--out", help="The page to write; it holds report text.")],
+) -> None:
+    """Write a page that shows why reports read as they do, phrase by phrase."""
+    from plainscan.stages.explain import write_page
+
+    write_page(source, out)
+
+
 def _print_version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"plainscan {plainscan.__version__}")

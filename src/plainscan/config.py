@@ -95,7 +95,9 @@ class SelectSettings(Section):
 class LabelSettings(Section):
     """Turn reports and slice labels into the table of labels."""
 
-    reports: FilePath | None = Field(None, description="CSV with study_uid and report, or a folder of <study_uid>.txt.")
+    reports: FilePath | None = Field(
+        None, description="CSV or .xlsx with study_uid and report; .hl7, .json (FHIR), .dcm (SR); or a folder."
+    )
     slices: FilePath | None = Field(None, description="CSV with instance_uid (or file) and one column per finding.")
     truth: FilePath | None = Field(None, description="Run folder of the phantom stage: labels from its masks.")
 

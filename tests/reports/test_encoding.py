@@ -6,7 +6,7 @@ from plainscan.reports.encoding import decode, table_rows
 TEXT = "study_uid,report\n1,颅脑平扫未见异常。\n2,左侧基底节区脑出血。\n"
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030", "gbk"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030", "gbk", "utf-16", "utf-16-le", "utf-16-be"])
 def test_chinese_encodings_are_told_apart(encoding: str) -> None:
     assert decode(TEXT.encode(encoding), "r.csv") == TEXT
 
@@ -16,13 +16,15 @@ def test_chinese_encodings_are_told_apart(encoding: str) -> None:
     [
         (TEXT.encode() + b"3,\xff\xff\n", 4),
         ("a,b\n1,h\xe9matome \xe0 gauche\n".encode("latin-1"), 2),
-        (TEXT.encode("utf-16"), 1),
+        (TEXT.encode("utf-16")[:-1], 3),
+        (TEXT.encode("utf-16-le")[1:], 3),
+        (b"\xff\xfe" + "a\nb\n\ufffd".encode("utf-16-le"), 3),
         ("a,b\n1,ok\n2,\ufffd\ufffd\n".encode(), 3),
         (b'a,b\n1,"two\nlines"\n2,\x00\n', 3),
     ],
 )
 def test_another_encoding_is_refused_and_the_row_is_named(data: bytes, row: int) -> None:
-    with pytest.raises(ReportError, match=rf"r\.csv: row {row}: .*expected UTF-8 or GB18030") as caught:
+    with pytest.raises(ReportError, match=rf"r\.csv: row {row}: .*expected UTF-8, UTF-16 or GB18030") as caught:
         decode(data, "r.csv")
     assert caught.value.code == "unknown_encoding"
 

@@ -42,6 +42,22 @@ def test_any_finding_follows_from_what_is_said(report: str, status: str) -> None
     assert statuses(report)["any_finding"] == status
 
 
+@pytest.mark.parametrize("denial", ["No fracture.", "No hemorrhage, mass or midline shift.", "Brain is unremarkable."])
+@pytest.mark.parametrize(
+    "report", ["Qwerty. {}", "{} Qwerty.", "Qwerty and {}", "Qwerty, {}", "Qwerty with {}", "Left frontal qwerty; {}"]
+)
+def test_an_unknown_word_beside_a_denial_is_never_no_finding(report: str, denial: str) -> None:
+    found = read_report(report.format(denial))["any_finding"]
+    assert found.status == "uncertain"
+    assert report.format(denial)[found.start : found.end].lower() == "qwerty"
+
+
+@pytest.mark.parametrize("denial", ["未见骨折。", "颅内未见出血及占位。", "中线结构居中。", "脑实质未见异常密度。"])
+@pytest.mark.parametrize("report", ["怪变，{}", "怪变；{}", "左额怪变伴{}", "{}怪变。", "{}左侧怪奇形成。"])
+def test_unknown_characters_beside_a_denial_are_never_no_finding(report: str, denial: str) -> None:
+    assert read_report(report.format(denial))["any_finding"].status == "uncertain"
+
+
 @pytest.mark.parametrize("report", ["", " \n"])
 def test_an_empty_report_says_nothing(report: str) -> None:
     assert statuses(report) == {}

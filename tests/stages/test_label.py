@@ -110,7 +110,7 @@ def test_reports_from_a_folder(folder: Path) -> None:
         (b"study,report\n1,a\n", r"row 1: columns study, report; expected study_uid, report"),
         (b"study_uid,report\n1,a\n1,b\n", r"row 3: a study that an earlier row has"),
         (b"study_uid,report\n,a\n", r"row 2: no study_uid"),
-        (b"study_uid,report\n1,\xff\xfe\xff\n", r"row 2: bytes of neither"),
+        (b"study_uid,report\n1,\xff\xfe\xff\n", r"row 2: bytes of another encoding"),
     ],
 )
 def test_bad_reports_name_file_and_row(folder: Path, text: bytes, message: str) -> None:

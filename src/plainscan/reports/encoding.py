@@ -1,11 +1,13 @@
-"""Bytes to text and table rows: UTF-8 or GB18030, told apart strictly. Bytes in, text out; opens no file.
+"""Bytes to text and table rows: UTF-8, UTF-16 or GB18030, told apart strictly. Bytes in, text out; opens no file.
 
-GB18030 gives a meaning to nearly any bytes, Latin-1 text included. So its result is believed only where it
-looks like Chinese: nearly all of its characters beyond ASCII are in GB 2312, the common part.
+GB18030 gives a meaning to nearly any bytes, Latin-1 text included, and so does UTF-16 without a byte order mark. So
+their result is believed only where it looks like Chinese: nearly all of its characters beyond ASCII are in GB 2312,
+the common part.
 """
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 from typing import Final
@@ -21,24 +23,53 @@ def decode(data: bytes, where: str, error: type[UserError] = ReportError) -> str
     """The text of a file.
 
     Args:
-        data: Its bytes, with or without a UTF-8 byte order mark.
+        data: Its bytes, with or without a byte order mark.
         where: Its name, for the message.
         error: What to raise.
 
     Raises:
-        ReportError: Neither UTF-8 nor believable GB18030; the message names the row.
+        ReportError: Neither UTF-8 nor believable UTF-16 or GB18030; the message names the row.
 
     >>> decode("未见异常".encode("gb18030"), "r.txt")
     '未见异常'
     """
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return _marked_utf16(data, where, error)
+    if (wide := _unmarked_utf16(data)) is not None:
+        return wide
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as reason:
         return _gb18030(data, reason.start, where, error)
+    return _undamaged(text, where, error)
+
+
+def _undamaged(text: str, where: str, error: type[UserError]) -> str:
     for sign, name in ((_DAMAGED, "a replacement character (U+FFFD)"), ("\0", "a zero byte")):
         if sign in text:
             raise _refused(name, text[: text.index(sign)], where, error)
     return text
+
+
+def _marked_utf16(data: bytes, where: str, error: type[UserError]) -> str:
+    try:
+        text = data.decode("utf-16")
+    except UnicodeDecodeError as reason:
+        raise _refused("broken UTF-16", data[: reason.start].decode("utf-16", "replace"), where, error) from None
+    return _undamaged(text, where, error)
+
+
+def _unmarked_utf16(data: bytes) -> str | None:
+    """The text, where bytes are believable as UTF-16 of one byte order: line ends and digits leave zero bytes."""
+    if not data or len(data) % 2 or b"\0" not in data:
+        return None
+    order = "le" if data[1::2].count(0) >= data[::2].count(0) else "be"
+    try:
+        text = data.decode(f"utf-16-{order}")
+    except UnicodeDecodeError:
+        return None
+    believable = "\0" not in text and _DAMAGED not in text and _common_share(text) >= _COMMON_SHARE
+    return text if believable else None
 
 
 def _gb18030(data: bytes, first_foreign: int, where: str, error: type[UserError]) -> str:
@@ -46,9 +77,9 @@ def _gb18030(data: bytes, first_foreign: int, where: str, error: type[UserError]
         text = data.decode("gb18030")
     except UnicodeDecodeError as reason:
         place = max(reason.start, first_foreign)
-        raise _refused("bytes of neither", data[:place].decode("gb18030", "replace"), where, error) from None
+        raise _refused("bytes of another encoding", data[:place].decode("gb18030", "replace"), where, error) from None
     if "\0" in text or _common_share(text) < _COMMON_SHARE:
-        raise _refused("bytes of neither", data[:first_foreign].decode("utf-8", "replace"), where, error)
+        raise _refused("bytes of another encoding", data[:first_foreign].decode("utf-8", "replace"), where, error)
     return text
 
 
@@ -62,7 +93,7 @@ def _common_share(text: str) -> float:
 def _refused(found: str, before: str, where: str, error: type[UserError]) -> UserError:
     row = max(sum(1 for _ in csv.reader(io.StringIO(before + "x", newline=""))), 1)
     return error(
-        found, where=f"{where}: row {row}", expected="UTF-8 or GB18030", remedy=_REMEDY, code="unknown_encoding"
+        found, where=f"{where}: row {row}", expected="UTF-8, UTF-16 or GB18030", remedy=_REMEDY, code="unknown_encoding"
     )
 
 
@@ -76,6 +107,15 @@ def table_rows(text: str, where: str, error: type[UserError] = ReportError) -> l
         lines = list(csv.reader(io.StringIO(text, newline=""), strict=True))
     except csv.Error as reason:
         raise error(str(reason), where=where, expected="a comma-separated table", code="not_csv") from None
+    return keyed_rows(lines, where, error)
+
+
+def keyed_rows(lines: list[list[str]], where: str, error: type[UserError] = ReportError) -> list[dict[str, str]]:
+    """Rows as dictionaries by the names in the first; empty cells where a row is short.
+
+    Raises:
+        ReportError: No row, two columns of one name, or a row with too many cells.
+    """
     if not lines:
         raise error("an empty file", where=where, expected="a header and rows", code="empty_file")
     header = [name.strip() for name in lines[0]]

@@ -22,7 +22,7 @@ _PLURAL: Final = r"(?:e?s)?(?!\w)"
 
 
 Section: TypeAlias = Literal["findings", "impression", "skip"]
-Candidate: TypeAlias = tuple[int, re.Pattern[str], str]  # precedence, the phrase, what it is
+Candidate: TypeAlias = tuple[int, re.Pattern[str], str, str]  # precedence, expression, what it is, the phrase
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,7 @@ class Token:
     kind: str
     start: int
     end: int
+    phrase: str = ""
 
 
 @dataclass(frozen=True)
@@ -60,12 +61,12 @@ class Lexicon:
         tokens, place = [], 0
         while match := self.starts.search(sentence, place):
             start = match.start()
-            _, place, kind = max(
-                (rank, hit.end(), kind)
-                for rank, expression, kind in self.candidates[sentence[start]]
+            _, place, kind, phrase = max(
+                (rank, hit.end(), kind, phrase)
+                for rank, expression, kind, phrase in self.candidates[sentence[start]]
                 if (hit := expression.match(sentence, start))
             )
-            tokens.append(Token(kind, start, place))
+            tokens.append(Token(kind, start, place, phrase))
         return tokens
 
 
@@ -98,18 +99,20 @@ def _compile(
 
     Branches go by first character, so that a place where no phrase begins costs one look-up.
     """
-    rest: dict[str, list[tuple[int, str, str]]] = {",": [(0, "", COMMA)]}
+    rest: dict[str, list[tuple[int, str, str, str]]] = {",": [(0, "", COMMA, ",")]}
     for entry in entries:
         rank = int(entry.kind.split(".")[0] in _FIRST)
         plural = _PLURAL if language == "english" and entry.phrase.rstrip(")]")[-1].isalnum() else ""
         for first, expression in heads(parse(entry.phrase.lower()), language):
-            rest.setdefault(first, []).append((rank, expression + plural, entry.kind))
+            rest.setdefault(first, []).append((rank, expression + plural, entry.kind, entry.phrase))
     branches = []
     for first, found in rest.items():
         before = r"\b" if language == "english" and first.isalnum() else ""
-        branches.append(before + re.escape(first) + "(?:" + "|".join(expression for _, expression, _ in found) + ")")
+        branches.append(before + re.escape(first) + "(?:" + "|".join(expression for _, expression, _, _ in found) + ")")
     candidates = {
-        first: tuple((rank, re.compile(re.escape(first) + expression), kind) for rank, expression, kind in found)
+        first: tuple(
+            (rank, re.compile(re.escape(first) + expression), kind, phrase) for rank, expression, kind, phrase in found
+        )
         for first, found in rest.items()
     }
     return re.compile("|".join(branches)), candidates

@@ -18,7 +18,7 @@ from plainscan.findings import ANY_FINDING
 from plainscan.reports.lexicon import COMMA, Lexicon, Section, Token, lexicon
 from plainscan.reports.notation import LANGUAGES
 from plainscan.reports.residue import unaccounted
-from plainscan.reports.scope import Status, read_scope
+from plainscan.reports.scope import Scope, Status, read_scope
 from plainscan.reports.traditional import TABLE
 
 OTHER: Final = "other"  # an abnormality that no finding of the closed list names
@@ -69,6 +69,26 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
+class Mark:
+    """A stretch of a report with the phrase that read it, for looking at.
+
+    Args:
+        start: First character in the report.
+        end: One past its last.
+        kind: The phrase's heading in the phrase file; ``unknown`` for words that nothing accounts for; ``skip`` for
+            what is not read.
+        phrase: The phrase as the file writes it.
+        status: What the sentence says of it, where it names a finding.
+    """
+
+    start: int
+    end: int
+    kind: str
+    phrase: str = ""
+    status: Status | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class _Sentence:
     text: str
     start: int
@@ -89,6 +109,27 @@ def read_mentions(report: str) -> Reading:
             mentions += said
             unread += unknown
     return Reading(tuple(mentions), tuple(unread))
+
+
+def read_marks(report: str) -> list[Mark]:
+    """Every phrase found in a report and every word that nothing accounts for, in order.
+
+    >>> [(mark.kind, mark.status) for mark in read_marks("未见骨折。")]
+    [('negation.before', None), ('finding.skull_fracture', 'absent')]
+    """
+    marks: list[Mark] = []
+    for sentence in _sentences(report):
+        start = sentence.start
+        if sentence.section == "skip":
+            marks.append(Mark(start, start + len(sentence.text), "skip"))
+            continue
+        tokens, scope = _scope(sentence.text)
+        said = dict(scope.said)
+        marks += [
+            Mark(start + t.start, start + t.end, t.kind, t.phrase, said.get(t)) for t in tokens if t.kind != COMMA
+        ]
+        marks += [Mark(start + a, start + b, UNKNOWN) for a, b in unaccounted(sentence.text, scope.open)]
+    return sorted(marks, key=lambda mark: mark.start)
 
 
 def _plain(report: str) -> str:
@@ -138,8 +179,7 @@ def _headings() -> tuple[re.Pattern[str], dict[str, Section]]:
 def _read(sentence: _Sentence, report: str) -> tuple[list[Mention], list[Mention]]:
     """The mentions of a sentence, and its words that nothing accounts for."""
     text, start = sentence.text, sentence.start
-    words = lexicon("chinese" if _CJK.search(text) else "english")
-    scope = read_scope(text, _tokens(text, words), words)
+    _, scope = _scope(text)
     whole = report[start : start + len(text)].strip()
     found = [
         Mention(_finding(token.kind), status, sentence.section, whole, start + token.start, start + token.end)
@@ -150,6 +190,12 @@ def _read(sentence: _Sentence, report: str) -> tuple[list[Mention], list[Mention
         for first, last in unaccounted(text, scope.open)
     ]
     return found, unknown
+
+
+def _scope(text: str) -> tuple[list[Token], Scope]:
+    words = lexicon("chinese" if _CJK.search(text) else "english")
+    tokens = _tokens(text, words)
+    return tokens, read_scope(text, tokens, words)
 
 
 def _tokens(text: str, words: Lexicon) -> list[Token]:

@@ -1,7 +1,7 @@
 """Traditional characters to simplified ones, one for one, as far as head CT reports need them.
 
 A character that is not in the table stays, and is then read as unknown: the study label becomes uncertain, never "no
-finding". Words of Taiwan and Hong Kong (蜘蛛網膜, 電腦斷層) are phrases of their own in the phrase file.
+finding". Words of Taiwan and Hong Kong (蜘蛛網膜, 水腦) are phrases of their own in the phrase file.
 """
 
 from __future__ import annotations

@@ -10,11 +10,12 @@ import polars as pl
 
 from plainscan.cohort.slice_labels import read_slice_labels
 from plainscan.config import LabelSettings
-from plainscan.errors import LabelError, ReportError, UserError
+from plainscan.errors import LabelError
 from plainscan.findings import ANY_FINDING, FINDING_KEYS
 from plainscan.reports.encoding import decode, table_rows
 from plainscan.reports.label import read_report
 from plainscan.stages.record import Counts, recorded, say, track
+from plainscan.stages.report_files import file_bytes, read_reports
 from plainscan.tables import (
     CATALOGUE,
     COHORT,
@@ -112,50 +113,9 @@ def _report_findings(path: Path, cohort: pl.DataFrame) -> pl.DataFrame:
     return from_rows(rows, REPORT_FINDINGS)
 
 
-def read_reports(path: Path) -> dict[str, str]:
-    """Report text by study: from a CSV with ``study_uid`` and ``report``, or a folder of ``<study_uid>.txt``.
-
-    Raises:
-        ReportError: Not readable, wrong encoding or columns, or a study twice; the message names file and row.
-    """
-    if path.is_dir():
-        files = sorted(path.glob("*.txt"))
-        if not files:
-            raise ReportError("no .txt file", where=str(path), expected="<study_uid>.txt files", code="no_reports")
-        # A file name may hold an accession number: the message counts, it does not name.
-        return {file.stem: decode(_bytes(file), f"{path}: file {i} by name") for i, file in enumerate(files, start=1)}
-    reports: dict[str, str] = {}
-    for number, row in enumerate(table_rows(decode(_bytes(path), str(path)), str(path)), start=2):
-        where = f"{path}: row {number}"
-        if not {"study_uid", "report"} <= row.keys():
-            raise ReportError(
-                f"columns {', '.join(row)}", where=f"{path}: row 1", expected="study_uid, report", code="report_columns"
-            )
-        study = row["study_uid"].strip()
-        if not study or study in reports:
-            raise ReportError(
-                "a study that an earlier row has" if study else "no study_uid",
-                where=where,
-                expected="one row per study",
-                remedy="Join the texts or delete a row.",
-                code="duplicate_report" if study else "no_study_uid",
-            )
-        reports[study] = row["report"]
-    return reports
-
-
-def _bytes(path: Path, error: type[UserError] = ReportError) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as reason:
-        raise error(
-            reason.strerror or "unreadable", where=str(path), expected="a readable file", code="unreadable"
-        ) from reason
-
-
 def _slice_table(path: Path, cohort: pl.DataFrame, folder: Path) -> Labels:
     where = str(path)
-    rows = table_rows(decode(_bytes(path, LabelError), where, LabelError), where, LabelError)
+    rows = table_rows(decode(file_bytes(path, LabelError), where, LabelError), where, LabelError)
     elsewhere: set[str] = set()
     if CATALOGUE.path(folder).is_file():
         catalogue = read(folder, CATALOGUE)

@@ -1,0 +1,35 @@
+"""A page that shows why reports read as they do: ``plainscan explain``.
+
+It is no stage: it writes no table and no record.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from plainscan.reports.page import explain
+from plainscan.stages.record import say
+from plainscan.stages.report_files import read_reports
+from plainscan.tables import whole_file
+
+MOST: Final = 500  # reports on one page: a browser still opens it
+
+
+def write_page(source: Path, out: Path) -> None:
+    """Write the page for the first reports of a source, in the order of their studies.
+
+    Args:
+        source: Anything that ``label --reports`` reads.
+        out: The page; a file that is there is replaced.
+
+    Raises:
+        ReportError: The source cannot be read.
+    """
+    reports = read_reports(source)
+    shown = dict(sorted(reports.items())[:MOST])
+    left = len(reports) - len(shown)
+    note = f"{len(shown)} reports; {left} more are not shown." if left else f"{len(shown)} reports."
+    with whole_file(out) as place:
+        place.write_text(explain(shown, note), encoding="utf-8")
+    say(f"explain: {note} {out}")
