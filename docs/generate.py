@@ -22,6 +22,7 @@ from plainscan.config import Experiment, Section
 from plainscan.ct import geometry, hounsfield
 from plainscan.dicom.read import REFUSALS
 from plainscan.dicom.scan import REJECT_CODES
+from plainscan.inference.gate import NOT_ANALYZED
 
 REFERENCE = Path(__file__).parent / "reference"
 MODEL_CARD = Path(__file__).parents[1] / "MODEL_CARD.md"
@@ -89,6 +90,11 @@ def exclusion_page() -> str:
             "Slices of the cohort whose pixels cannot be trusted, found only when they are read: `prepare` counts them "
             "and `predict` gives the code as `not_scored`.",
             REFUSALS,
+        ),
+        "Not analyzed": (
+            "`predictions.csv`, column `not_scored`: what the gatekeeper keeps from being scored, by the HU alone "
+            "([the rule](predictions.md)).",
+            NOT_ANALYZED,
         ),
         "Remarks on pixels": ("What was noticed or repaired in slices that were read.", hounsfield.REMARKS),
     }
