@@ -19,7 +19,13 @@ SOURCE = Path(plainscan.__file__).parent
 PAGE = SOURCE.parents[1] / "docs" / "reference" / "exclusions.md"
 MEANINGS = {**CODES, **REJECT_CODES, **REFUSALS}
 REMARKS = {**FLAGS, **geometry.FLAGS, **hounsfield.REMARKS}
-NOT_IN_TABLES = {"no_source"}  # stops the run
+NOT_IN_TABLES = {
+    "no_source",
+    "no_report_text",
+    "no_study_uid",
+    "encapsulated",
+    "no_report_object",
+}  # each stops the run
 
 
 def nodes(*modules: str) -> Iterator[ast.AST]:
