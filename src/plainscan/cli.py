@@ -24,6 +24,7 @@ from plainscan.errors import STORAGE, ConfigError, MissingPartError, PlainscanEr
 STAGES: Final[dict[str, tuple[type[config.Section], tuple[str, ...]]]] = {
     "phantom": (config.PhantomSettings, ()),
     "world": (config.WorldSettings, ()),
+    "deidentify": (config.DeidentifySettings, ("source",)),
     "scan": (config.ScanSettings, ("source",)),
     "images": (config.ImagesSettings, ("source",)),
     "select": (config.SelectSettings, ("RUN",)),

@@ -82,6 +82,23 @@ class ScanSettings(Section):
     source: FilePath = Field(description="Folder, ZIP or single file; anything may lie in it.")
 
 
+class DeidentifySettings(Section):
+    """Make a copy of an archive and its reports that names nobody, to share."""
+
+    source: FilePath = Field(description="Folder, ZIP or single file; it is not changed.")
+    key: FilePath = Field(description="Key file; the same key gives the same pseudonyms. It stays in the hospital.")
+    make_key: bool = Field(False, description="Make the key file first; one that is there is never overwritten.")
+    reports: FilePath | None = Field(None, description="CSV with study_uid and report, or a folder of <study_uid>.txt.")
+    derived: bool = Field(False, description="Let derived and secondary images through, after the look for text.")
+    burnt_in: Literal["refuse", "mask"] = Field(
+        "refuse", description="What becomes of an image with text in its pixels."
+    )
+    deface: bool = Field(True, description="Cut the face off thin and reformatted series, and refuse localizers.")
+    thin_mm: Annotated[float, Field(ge=0, le=20)] = Field(
+        2.5, description="A series of slices no farther apart shows a face, mm."
+    )
+
+
 class SelectSettings(Section):
     """Choose one axial non-contrast soft-tissue head series a study."""
 
@@ -213,6 +230,7 @@ class Experiment(Section):
     phantom: PhantomSettings | None = None
     world: WorldSettings | None = None
     images: ImagesSettings | None = None
+    deidentify: DeidentifySettings | None = None
     scan: ScanSettings | None = None
     select: SelectSettings | None = None
     label: LabelSettings | None = None

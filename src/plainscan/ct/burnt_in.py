@@ -128,7 +128,9 @@ def _follows(last: Glyph, glyph: Glyph) -> bool:
     high, other = last.bottom - last.top, glyph.bottom - glyph.top
     overlap = min(last.bottom, glyph.bottom) - max(last.top, glyph.top)
     gap = glyph.left - last.right
-    return overlap >= 0.6 * min(high, other) and max(high, other) <= 2 * min(high, other) and gap <= 2 * max(high, other)
+    return (
+        overlap >= 0.6 * min(high, other) and max(high, other) <= 2 * min(high, other) and gap <= 2 * max(high, other)
+    )
 
 
 def _one_value(hu: NDArray[Any], bright: Bool, row: list[Glyph]) -> bool:

@@ -2,8 +2,8 @@
 
 After QuickShear (Schimke and Hale, 2011): one plane in front of and below the brain; everything beyond it becomes
 air. Here the brain is soft tissue with bone on four sides in its slice, followed downward from the vertex, and the
-plane leans by 45 degrees: it passes in front of the frontal lobes and the temporal poles, and takes eyes, nose, mouth and
-chin with it.
+plane leans by 45 degrees: it passes in front of the frontal lobes and the temporal poles, and takes eyes, nose,
+mouth and chin with it.
 """
 
 from __future__ import annotations
@@ -81,7 +81,9 @@ def face_plane(hu: NDArray[np.int16], frame: Frame) -> Plane | None:
     return Plane((a, b, c), float((points @ normal).max() + MARGIN_MM))
 
 
-def beyond(plane: Plane, first_mm: Floats, row: Floats, column: Floats, pixel_mm: tuple[float, float], shape: tuple[int, int]) -> Bool:
+def beyond(
+    plane: Plane, first_mm: Floats, row: Floats, column: Floats, pixel_mm: tuple[float, float], shape: tuple[int, int]
+) -> Bool:
     """Which pixels of a slice, in any orientation, lie in the face: (rows, columns)."""
     normal = np.asarray(plane.normal)
     depth = float(normal @ first_mm) - plane.offset_mm
@@ -91,7 +93,9 @@ def beyond(plane: Plane, first_mm: Floats, row: Floats, column: Floats, pixel_mm
     return result
 
 
-def _coarse(hu: NDArray[np.int16], spacing_mm: tuple[float, float, float]) -> tuple[tuple[int, int, int], NDArray[np.float32]]:
+def _coarse(
+    hu: NDArray[np.int16], spacing_mm: tuple[float, float, float]
+) -> tuple[tuple[int, int, int], NDArray[np.float32]]:
     """Means of blocks of about ``GRID_MM``, and pixels per block."""
     nz, ny, nx = (max(1, round(GRID_MM / mm)) for mm in spacing_mm)
     z, y, x = hu.shape[0] // nz, hu.shape[1] // ny, hu.shape[2] // nx
@@ -103,7 +107,12 @@ def _coarse(hu: NDArray[np.int16], spacing_mm: tuple[float, float, float]) -> tu
 def _brain(cells: NDArray[np.float32], cell_mm: tuple[float, float, float]) -> Bool:
     """Soft tissue inside the skull, slice by slice from the vertex down as long as it is as wide as a brain."""
     bone = cells > BONE_HU
-    closed = _behind(bone, 1) & _behind(bone[:, ::-1], 1)[:, ::-1] & _behind(bone, 2) & _behind(bone[..., ::-1], 2)[..., ::-1]
+    closed = (
+        _behind(bone, 1)
+        & _behind(bone[:, ::-1], 1)[:, ::-1]
+        & _behind(bone, 2)
+        & _behind(bone[..., ::-1], 2)[..., ::-1]
+    )
     soft = closed & (cells > BRAIN_HU[0]) & (cells < BRAIN_HU[1])
     reach = max(1, round(cell_mm[0] / cell_mm[1]))
     found = np.zeros(cells.shape, np.bool_)

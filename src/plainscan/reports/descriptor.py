@@ -40,7 +40,11 @@ def known_words() -> Words:
 def clean_descriptor(text: str) -> str:
     """The known words of a description, in their order; what is not known is gone without a trace.
 
-    >>> clean_descriptor("HEAD 5.0 H31s ZHANG SAN 13800138000"), clean_descriptor("头颅平扫 张三"), clean_descriptor("Li")
+    >>> (
+    ...     clean_descriptor("HEAD 5.0 H31s ZHANG SAN 13800138000"),
+    ...     clean_descriptor("头颅平扫 张三"),
+    ...     clean_descriptor("Li"),
+    ... )
     ('HEAD 5.0 H31s', '头颅平扫', '')
     """
     kept = "".join(_piece(match.group()) for match in _SPLIT.finditer(text))

@@ -19,7 +19,11 @@ OLDEST: Final = 89
 _SHORTEST_ID: Final = 4
 
 # Full-width forms count as the usual ones; each is one character, so that places in the text stay.
-_HALF_WIDTH: Final = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {0x3000: 0x20, 0x2013: 0x2D, 0x2014: 0x2D}
+_HALF_WIDTH: Final = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {
+    0x3000: 0x20,
+    0x2013: 0x2D,
+    0x2014: 0x2D,
+}
 _HAN: Final = "[\u3400-\u9fff]"
 _GAP: Final = r"[\s\u200b-\u200d\u00ad\ufeff^=,.·•\-_]{0,3}"
 
@@ -104,7 +108,7 @@ def _whole_names(names: Iterable[str]) -> set[str]:
         for group in name.translate(_HALF_WIDTH).split("="):
             parts = [part for part in re.split(r"[\^\s,·]+", group) if part]
             joint = "" if re.search(_HAN, group) else " "
-            found |= {joint.join(parts), *([joint.join([*parts[1:], parts[0]])] if not joint == "" else [])}
+            found |= {joint.join(parts), *([joint.join([*parts[1:], parts[0]])] if joint else [])}
     return {one for one in found if len(one) >= (2 if re.search(_HAN, one) else 3)}
 
 
@@ -143,14 +147,16 @@ _PATTERNS: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
     (re.compile(r"(?<![\d.])(?:\(\d{3}\)\s?|\d{3}[-.\s])\d{3}[-.]\d{4}(?!\d)"), PHONE),
     (
         re.compile(
-            rf"(?:电话|手机|联系方式|\b(?:tel|phone|mobile|fax)\b\.?)(?:号码|号)?\s*[::]?\s*(?P<x>\+?[\d][\d\s()-]{{5,18}}\d)",
+            r"(?:电话|手机|联系方式|\b(?:tel|phone|mobile|fax)\b\.?)(?:号码|号)?\s*[::]?\s*(?P<x>\+?[\d][\d\s()-]{5,18}\d)",
             re.IGNORECASE,
         ),
         PHONE,
     ),
     (re.compile(rf"(?:{_LABEL_ID})\s*[:#为]?\s*(?P<x>[A-Za-z]{{0,6}}[-_]?\d[\w\-/]*)", re.IGNORECASE), ID),
     (
-        re.compile(r"(?:住址|地址|家庭住址|工作单位|单位|籍贯|户籍|\baddress\b)\s*[::]\s*(?P<x>[^\n;。]{2,60})", re.IGNORECASE),
+        re.compile(
+            r"(?:住址|地址|家庭住址|工作单位|单位|籍贯|户籍|\baddress\b)\s*[::]\s*(?P<x>[^\n;。]{2,60})", re.IGNORECASE
+        ),
         PLACE,
     ),
     (
@@ -160,7 +166,12 @@ _PATTERNS: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
         ),
         PLACE,
     ),
-    (re.compile(r"(?<![\w])\d{1,5}\s(?:[A-Z][a-z]+\s){1,3}(?:Street|St|Avenue|Ave|Road|Rd|Lane|Ln|Drive|Dr|Blvd)\b\.?"), PLACE),
+    (
+        re.compile(
+            r"(?<![\w])\d{1,5}\s(?:[A-Z][a-z]+\s){1,3}(?:Street|St|Avenue|Ave|Road|Rd|Lane|Ln|Drive|Dr|Blvd)\b\.?"
+        ),
+        PLACE,
+    ),
     (
         re.compile(
             r"(?:(?!转|于|在|我院|外院|来院|本院|由|到|经|从|见|与|当地|该|本|我|外)[\u3400-\u9fff]){2,14}?"
@@ -170,15 +181,27 @@ _PATTERNS: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
     ),
     (re.compile(rf"\b(?:{_CAPITAL}\s){{1,4}}(?:Hospital|Clinic|Medical\s(?:Center|Centre)|Infirmary)\b"), PLACE),
     (
-        re.compile(rf"(?:患者姓名|病人姓名|姓\s*名|名\s*字|联系人|家属)\s*[::]?\s*(?P<x>{_HAN}{{1,4}}(?:\s?·\s?{_HAN}{{1,6}})?){_END}"),
+        re.compile(
+            rf"(?:患者姓名|病人姓名|姓\s*名|名\s*字|联系人|家属)\s*[::]?\s*(?P<x>{_HAN}{{1,4}}(?:\s?·\s?{_HAN}{{1,6}})?){_END}"
+        ),
         NAME,
     ),
-    (re.compile(rf"{_ROLE}\s*[::]\s*(?P<x>{_HAN}{{1,4}}(?:\s{{0,2}}{_HAN}){{0,2}}(?:[/、]\s?{_HAN}{{2,4}})*){_END}"), NAME),
+    (
+        re.compile(rf"{_ROLE}\s*[::]\s*(?P<x>{_HAN}{{1,4}}(?:\s{{0,2}}{_HAN}){{0,2}}(?:[/、]\s?{_HAN}{{2,4}})*){_END}"),
+        NAME,
+    ),
     (re.compile(rf"{_ROLE}\s*[::]\s*(?P<x>{_CAPITAL}(?:[\s^]{_CAPITAL}){{0,2}})"), NAME),
-    (re.compile(rf"(?P<x>{_SURNAME}(?:某某?|{_HAN}{{0,2}}?))(?=(?:副)?(?:主任|医生|医师|教授|先生|女士|小姐|护士|技师|大夫))"), NAME),
+    (
+        re.compile(
+            rf"(?P<x>{_SURNAME}(?:某某?|{_HAN}{{0,2}}?))(?=(?:副)?(?:主任|医生|医师|教授|先生|女士|小姐|护士|技师|大夫))"
+        ),
+        NAME,
+    ),
     (re.compile(rf"{_SURNAME}(?:某某?|[xX×*]{{1,2}})"), NAME),
     (
-        re.compile(rf"\b(?:Drs?|Mr|Mrs|Ms|Miss|Prof|Professor|Doctor|Nurse)\b\.?\s+(?P<x>(?:[A-Z]\.\s?)?{_CAPITAL}(?:\s{_CAPITAL}){{0,2}})"),
+        re.compile(
+            rf"\b(?:Drs?|Mr|Mrs|Ms|Miss|Prof|Professor|Doctor|Nurse)\b\.?\s+(?P<x>(?:[A-Z]\.\s?)?{_CAPITAL}(?:\s{_CAPITAL}){{0,2}})"
+        ),
         NAME,
     ),
     (
