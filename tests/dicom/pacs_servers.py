@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
+import http.server
 import json
 import shutil
 import socket
+import ssl
 import subprocess
 import threading
 import time
@@ -83,39 +86,95 @@ def running(command: Sequence[str], port: int, log: Path) -> Iterator[subprocess
 
 @contextlib.contextmanager
 def orthanc(folder: Path, certificate: tuple[Path, Path] | None = None) -> Iterator[Server]:
-    """Orthanc with DICOMweb and a user; with TLS for both protocols when it has a certificate and key."""
+    """Orthanc with DICOMweb and a user; with TLS for both protocols when it has a certificate and key.
+
+    TLS in front of its HTTP is ours: Debian's Orthanc 1.10 dies of the first request to its own.
+    """
     binary = program("Orthanc")
     if not PLUGIN.is_file():
         absent("orthanc-dicomweb is not installed")
-    dicom, http, move = free_port(), free_port(), free_port()
+    dicom, web, move = free_port(), free_port(), free_port()
     configuration: dict[str, object] = {
         "Name": "test",
         "StorageDirectory": str(folder / "db"),
         "IndexDirectory": str(folder / "db"),
         "Plugins": [str(PLUGIN)],
-        "HttpPort": http,
+        "HttpPort": web,
         "DicomPort": dicom,
         "DicomAet": "ORTHANC",
         "DicomCheckCalledAet": True,
+        "DefaultEncoding": "Utf8",
         "RemoteAccessAllowed": False,
         "AuthenticationEnabled": True,
         "RegisteredUsers": {USER: PASSWORD},
-        "DicomModalities": {"us": ["PLAINSCAN", "127.0.0.1", move]},
+        "DicomModalities": {
+            "us": {"AET": "PLAINSCAN", "Host": "127.0.0.1", "Port": move, "UseDicomTls": certificate is not None}
+        },
         "DicomAlwaysAllowFind": False,
         "DicomAlwaysAllowGet": False,
         "DicomWeb": {"Enable": True, "Root": "/dicom-web/", "StudiesMetadata": "Full"},
     }
     if certificate:
         public, private = certificate
-        both = folder / "both.pem"
-        both.write_bytes(private.read_bytes() + public.read_bytes())
-        configuration |= {"SslEnabled": True, "SslCertificate": str(both), "DicomTlsEnabled": True}
-        configuration |= {"DicomTlsCertificate": str(public), "DicomTlsPrivateKey": str(private)}
+        configuration |= {
+            "DicomTlsEnabled": True,
+            "DicomTlsCertificate": str(public),
+            "DicomTlsPrivateKey": str(private),
+        }
         configuration |= {"DicomTlsTrustedCertificates": str(public)}
     (folder / "orthanc.json").write_text(json.dumps(configuration))
-    with running([binary, str(folder / "orthanc.json")], http, folder / "orthanc.log") as process:
+    with running([binary, str(folder / "orthanc.json")], web, folder / "orthanc.log") as process:
         wait_for(dicom, process)
-        yield Server("ORTHANC", dicom, http, move, process, certificate is not None)
+        if certificate is None:
+            yield Server("ORTHANC", dicom, web, move, process)
+            return
+        with tls_front(web, certificate) as port:
+            yield Server("ORTHANC", dicom, port, move, process, secure=True)
+
+
+@contextlib.contextmanager
+def tls_front(target: int, certificate: tuple[Path, Path]) -> Iterator[int]:
+    """A port that speaks HTTPS and asks the HTTP server at ``target``."""
+
+    class Front(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            inner = http.client.HTTPConnection("127.0.0.1", target, timeout=60)
+            inner.request("GET", self.path, headers=dict(self.headers))
+            answer = inner.getresponse()
+            body = answer.read()
+            self.send_response(answer.status)
+            for name in ("Content-Type", "Content-Encoding"):
+                if value := answer.getheader(name):
+                    self.send_header(name, value)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+            inner.close()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(*certificate)
+    server = Quiet(("127.0.0.1", 0), Front)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield int(server.server_address[1])
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+class Quiet(http.server.ThreadingHTTPServer):
+    """Says nothing of a client that does not trust it."""
+
+    daemon_threads = True
+
+    def handle_error(self, *_: object) -> None:
+        pass
 
 
 @contextlib.contextmanager
@@ -158,8 +217,15 @@ def studies(folder: Path) -> list[Path]:
     for study, day, accession, description, part, series in plans:
         for number, count in series:
             for image in range(1, count + 1):
-                ds = ct(study=study, series=number, number=image, PatientName=PATIENT, SpecificCharacterSet="ISO_IR 192")
-                ds.StudyDate, ds.StudyTime, ds.AccessionNumber, ds.StudyDescription = day, "101010", accession, description
+                ds = ct(
+                    study=study, series=number, number=image, PatientName=PATIENT, SpecificCharacterSet="ISO_IR 192"
+                )
+                ds.StudyDate, ds.StudyTime, ds.AccessionNumber, ds.StudyDescription = (
+                    day,
+                    "101010",
+                    accession,
+                    description,
+                )
                 ds.BodyPartExamined, ds.StudyID, ds.SeriesNumber, ds.InstanceNumber = part, "1", number, image
                 files.append(folder / f"{study}-{number}-{image}.dcm")
                 files[-1].write_bytes(encode(ds))

@@ -10,7 +10,7 @@ import re
 import socket
 import ssl
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from typing import Any, Final
 
 from pydicom.dataset import Dataset
@@ -37,7 +37,7 @@ Statuses = Iterable[tuple[Dataset, Dataset | None]]
 
 
 class DimsePacs:
-    """A ``pacs.Pacs`` that speaks DIMSE; its queries share one association.
+    """A ``pacs.Pacs`` that speaks DIMSE; its queries share one association, its retrievals another.
 
     Args:
         settings: Where, and as whom.
@@ -54,6 +54,8 @@ class DimsePacs:
         self._ae.acse_timeout = self._ae.dimse_timeout = self._ae.network_timeout = settings.timeout_s
         self._ae.connection_timeout = settings.timeout_s
         self._asking: Association | None = None
+        self._bringing: Association | None = None
+        self._inbox = Inbox((), lambda _uid, _data: None)
 
     def find(self, query: Query) -> list[FoundStudy]:
         """See ``pacs.Pacs``."""
@@ -100,16 +102,21 @@ class DimsePacs:
             raise inbox.problem
 
     def _get(self, identifier: Dataset, inbox: Inbox) -> None:
-        contexts: list[tuple[str, str | None]] = [(GET, None)]
-        contexts += [(name, syntax) for name in CLASSES for syntax in SYNTAXES]
-        handlers: Any = [(evt.EVT_C_STORE, lambda event: inbox.take(uid_of(event), event))]
-        roles = [build_role(name, scp_role=True) for name in CLASSES]
-        with _released(self._associate(contexts, roles, handlers)) as assoc:
-            _follow(assoc, assoc.send_c_get(identifier, GET), inbox, "C-GET")
+        self._inbox = inbox
+        if self._bringing is None or not self._bringing.is_established:
+            contexts: list[tuple[str, str | None]] = [(GET, None)]
+            contexts += [(name, syntax) for name in CLASSES for syntax in SYNTAXES]
+            handlers: Any = [(evt.EVT_C_STORE, lambda event: self._inbox.take(uid_of(event), event))]
+            roles = [build_role(name, scp_role=True) for name in CLASSES]
+            self._bringing = self._associate(contexts, roles, handlers)
+        _follow(self._bringing, self._bringing.send_c_get(identifier, GET), inbox, "C-GET")
 
     def _move(self, identifier: Dataset, inbox: Inbox, receiver: Receiver) -> None:
-        with _released(self._associate([(MOVE, None)])) as assoc, receiver.open(inbox):
-            _follow(assoc, assoc.send_c_move(identifier, self._settings.ae_title, MOVE), inbox, "C-MOVE")
+        if self._bringing is None or not self._bringing.is_established:
+            self._bringing = self._associate([(MOVE, None)])
+        with receiver.open(inbox):
+            statuses = self._bringing.send_c_move(identifier, self._settings.ae_title, MOVE)
+            _follow(self._bringing, statuses, inbox, "C-MOVE")
 
     def _associate(
         self, contexts: list[tuple[str, str | None]], more: list[Any] | None = None, handlers: Any = None
@@ -153,8 +160,9 @@ class DimsePacs:
 
     def close(self) -> None:
         """See ``pacs.Pacs``."""
-        if self._asking is not None and self._asking.is_established:
-            self._asking.release()
+        for assoc in (self._asking, self._bringing):
+            if assoc is not None and assoc.is_established:
+                assoc.release()
 
 
 def _identifier(level: str, **values: str) -> Dataset:
@@ -211,12 +219,3 @@ def _text(row: Dataset, name: str) -> str:
     with suppress(ValueError, LookupError, TypeError, AttributeError, NotImplementedError):
         return str(row.get(name, "") or "").strip()
     return ""
-
-
-@contextmanager
-def _released(assoc: Association) -> Iterator[Association]:
-    try:
-        yield assoc
-    finally:
-        if assoc.is_established:
-            assoc.release()

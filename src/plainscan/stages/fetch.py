@@ -28,7 +28,7 @@ FOLDER: Final = "fetched"
 SHOWN: Final = 20  # studies that are not complete, line by line
 FOR_GOOD: Final = ("not_found", "vanished")  # another run would not bring these either
 # Their messages hold UIDs, URLs and values of headers.
-_TALKATIVE: Final = ("pynetdicom", "dicomweb_client", "urllib3", "requests", "pydicom", "keyring")
+_TALKATIVE: Final = ("pynetdicom", "dicomweb_client", "urllib3", "requests", "retrying", "pydicom", "keyring")
 
 
 def run(folder: Path, settings: FetchSettings, clock: Clock | None = None) -> Counts:
