@@ -22,6 +22,7 @@ from plainscan.config import Experiment, Section
 from plainscan.ct import geometry, hounsfield
 from plainscan.dicom.read import REFUSALS
 from plainscan.dicom.scan import REJECT_CODES
+from plainscan.inference.gate import NOT_ANALYZED
 
 REFERENCE = Path(__file__).parent / "reference"
 MODEL_CARD = Path(__file__).parents[1] / "MODEL_CARD.md"
@@ -82,6 +83,11 @@ def exclusion_page() -> str:
             "Slices of the cohort whose pixels cannot be trusted, found only when they are read: `prepare` counts them "
             "and `predict` gives the code as `not_scored`.",
             REFUSALS,
+        ),
+        "Not analyzed by predict": (
+            "`not_scored` of slices and pictures that were read but are no plain head CT with brain on it: "
+            "[what `predict` writes](predictions.md) has the rule. None of them is ever called `no_finding`.",
+            NOT_ANALYZED,
         ),
         "Remarks on pixels": ("What was noticed or repaired in slices that were read.", hounsfield.REMARKS),
     }
