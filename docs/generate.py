@@ -91,7 +91,7 @@ def exclusion_page() -> str:
             "and `predict` gives the code as `not_scored`.",
             REFUSALS,
         ),
-        "Not analyzed": (
+        "Not analyzed by predict": (
             "`predictions.csv`, column `not_scored`: what the gatekeeper keeps from being scored, by the HU alone "
             "([the rule](predictions.md)).",
             NOT_ANALYZED,

@@ -45,7 +45,7 @@ AIR_HU, FAT_HU, BONE_HU = -300.0, -5.0, 150.0
 BRAIN_HU: Final = (5.0, 65.0)
 VESSEL_HU: Final = (130.0, 500.0)
 COMPACT_HU: Final = 600.0
-APART: Final = 3  # steps and rays: so near to compact bone or air lies spongy bone
+REACHED: Final = (1, 2)  # so many steps and rays in turn, three in all: so near to compact bone or air lies spongy bone
 BLACK, WHITE = 0.02, 0.93  # of a picture's range: air or beyond the window, bone or beyond it
 DARK: Final = 0.06  # of a picture's range: bone without signal, as MR has it
 LAYER: Final = 6  # steps inside the bone in which MR shows such a dark layer
@@ -195,15 +195,15 @@ def _enclosed(
     if not core.size:
         return (inside, *[float("nan")] * 7)
     contents = (_within(rays, *BRAIN_HU), np.asarray(rays <= max(FAT_HU, levels.air_hu)))
-    low, median, high = np.quantile(core, (0.1, 0.5, 0.9)).tolist()
+    windowed = levels.air_hu > AIR_HU
     return (
         inside,
         *(float(area[mask].sum()) / total for mask in contents),
-        median,
-        high - low if levels.air_hu > AIR_HU else float("nan"),
+        float(np.median(core)),
+        float(np.subtract(*np.quantile(core, (0.9, 0.1)))) if windowed else float("nan"),
         float(_within(core, *BRAIN_HU).mean()),
         1 - float(_within(core, -100.0, VESSEL_HU[1]).mean()),
-        0.0 if levels.air_hu > AIR_HU else _vessels(rays, middle),
+        0.0 if windowed else _vessels(rays, middle),
     )
 
 
@@ -215,10 +215,11 @@ def _vessels(rays: NDArray[np.float32], middle: NDArray[np.bool_]) -> float:
 
 
 def _near_bone(rays: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Where compact bone or air lies within ``APART`` steps and rays."""
+    """Where compact bone or air lies within three steps and rays."""
     found = np.asarray((rays > COMPACT_HU) | (rays < AIR_HU))
     for axis in (0, 1):
-        found = np.logical_or.reduce([np.roll(found, k, axis) for k in range(-APART, APART + 1)])
+        for shift in REACHED:
+            found = found | np.roll(found, shift, axis) | np.roll(found, -shift, axis)
     return found
 
 
