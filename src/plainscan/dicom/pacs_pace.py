@@ -14,6 +14,7 @@ from typing import Final
 
 from plainscan.dicom.pacs import failure
 
+LOST: Final = 8  # studies in a row that end without a connection: the PACS is gone, and the rest is left for later
 LONGEST_WAIT_S: Final = 300.0
 LOOK_AGAIN_S: Final = 60.0  # while waiting for the hours: a machine may sleep, its clock be set
 
@@ -45,6 +46,7 @@ class Pace:
         self._rate, self._hours, self._wait_s = bytes_per_second, hours, wait_s
         self._lock = threading.Lock()
         self._paid_until = self._clock.monotonic()
+        self._lost = 0
 
     def stop(self) -> None:
         """Let nobody go on: every wait ends, and the next step raises."""
@@ -54,6 +56,13 @@ class Pace:
         """Raise PacsError (``not_reached``) after ``stop``."""
         if self._stop.is_set():
             raise failure("not_reached")
+
+    def count(self, is_lost: bool) -> None:
+        """Say how a study ended; after ``LOST`` in a row that were lost, nobody goes on."""
+        with self._lock:
+            self._lost = self._lost + 1 if is_lost else 0
+            if self._lost >= LOST:
+                self.stop()
 
     def spend(self, count: int) -> None:
         """Wait as long as so many bytes take at the rate, everybody's bytes together."""

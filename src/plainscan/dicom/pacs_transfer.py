@@ -20,7 +20,6 @@ from plainscan.dicom.pacs_pace import Pace
 from plainscan.dicom.pacs_shelf import Shelf
 from plainscan.errors import PacsError
 
-LOST: Final = 8  # studies in a row that end without a connection: the PACS is gone, and the rest is left for later
 _GONE: Final = frozenset(("unreachable", "tls", "denied", "dropped"))
 
 Connect = Callable[[], Pacs]
@@ -99,16 +98,11 @@ class Transfer:
         Raises:
             StorageError: The disk is full. What has come stays.
         """
-        lost = 0
         with ThreadPoolExecutor(self.settings.at_once) as pool:
             futures = {pool.submit(self._bring_or_leave, study): study for study in studies}
             try:
                 for future in as_completed(futures):
-                    outcome = future.result()
-                    yield outcome
-                    lost = lost + 1 if outcome.code in _GONE and not outcome.instances else 0
-                    if lost >= LOST:
-                        self.pace.stop()
+                    yield future.result()
             except BaseException:
                 self.pace.stop()
                 _cancel(futures)
@@ -122,6 +116,7 @@ class Transfer:
             outcome = Outcome(study, hashed(study.uid), "failed", error.code)
         counts = {"expected": outcome.expected, "instances": outcome.instances, "bytes": outcome.size}
         if outcome.code != "not_reached":
+            self.pace.count(outcome.code in _GONE and not outcome.instances)
             self.journal.note(outcome.folder, state=outcome.state, code=outcome.code, **counts)
         return outcome
 
