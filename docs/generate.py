@@ -74,7 +74,8 @@ def exclusion_page() -> str:
     lines.append("catalogue is in `cohort.parquet` or in `exclusions.parquet`, each with one of these codes.")
     parts = {
         "Not fetched": (
-            "`transfers.parquet`: studies that `fetch` could not bring, or not whole; `no_series` stands by a complete one.",
+            "`transfers.parquet`: studies that `fetch` could not bring, or not whole; `no_series` also stands by "
+            "complete ones.",
             TRANSFER_CODES,
         ),
         "Rejected by scan": ("`rejects.parquet`: files that are no image that can be read.", REJECT_CODES),

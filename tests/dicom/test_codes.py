@@ -67,8 +67,7 @@ def test_every_code_of_a_transfer_that_is_raised_has_a_meaning() -> None:
 
 
 def test_every_rule_of_the_header_has_a_meaning() -> None:
-    from plainscan.dicom.pacs import TRANSFER_CODES
-from plainscan.dicom.read import _RULES
+    from plainscan.dicom.read import _RULES
 
     assert {code for _, code, _, _ in _RULES.values()} <= set(REFUSALS)
 
@@ -82,7 +81,9 @@ def test_every_remark_that_is_made_has_a_meaning() -> None:
 
 
 @pytest.mark.parametrize(
-    "codes", [CODES, REJECT_CODES, REFUSALS, TRANSFER_CODES, FLAGS, geometry.FLAGS, hounsfield.REMARKS], ids=lambda _: ""
+    "codes",
+    [CODES, REJECT_CODES, REFUSALS, TRANSFER_CODES, FLAGS, geometry.FLAGS, hounsfield.REMARKS],
+    ids=lambda _: "",
 )
 def test_every_code_is_on_the_page(codes: Mapping[str, str]) -> None:
     page = PAGE.read_text(encoding="utf-8")

@@ -18,7 +18,7 @@ from plainscan.dicom.pacs import FINAL_CODES, FoundStudy, Listing, Pacs, Query, 
 from plainscan.dicom.pacs_journal import Journal
 from plainscan.dicom.pacs_pace import Pace
 from plainscan.dicom.pacs_shelf import Shelf
-from plainscan.errors import PacsError
+from plainscan.errors import PacsError, StorageError
 
 _GONE: Final = frozenset(("unreachable", "tls", "denied", "dropped"))
 
@@ -75,17 +75,17 @@ class Transfer:
         try:
             for query in asked:
                 self.pace.wait_for_hours()
-                studies = [s for s in self._insist(lambda q=query: pacs.find(q)) if matches(s, query, self.settings)]
+                studies = [s for s in self._insist(pacs, query) if matches(s, query, self.settings)]
                 found |= {study.uid: study for study in studies}
                 nothing += [query.accession] if query.accession and not studies else []
         finally:
             pacs.close()
         return list(found.values()), nothing
 
-    def _insist(self, ask: Callable[[], list[FoundStudy]]) -> list[FoundStudy]:
+    def _insist(self, pacs: Pacs, query: Query) -> list[FoundStudy]:
         for tries in range(self.settings.retries + 1):
             try:
-                return ask()
+                return pacs.find(query)
             except PacsError as error:
                 if error.code in FINAL_CODES or error.code == "not_reached" or tries == self.settings.retries:
                     raise
@@ -114,6 +114,9 @@ class Transfer:
             outcome = self.bring(study)
         except PacsError as error:
             outcome = Outcome(study, hashed(study.uid), "failed", error.code)
+        except StorageError:
+            self.pace.stop()  # here, not where it is noticed: the next study would begin meanwhile
+            raise
         counts = {"expected": outcome.expected, "instances": outcome.instances, "bytes": outcome.size}
         if outcome.code != "not_reached":
             self.pace.count(outcome.code in _GONE and not outcome.instances)

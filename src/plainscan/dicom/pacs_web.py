@@ -141,7 +141,7 @@ def _answers() -> Iterator[None]:
     except requests.exceptions.SSLError:
         raise failure("tls") from None
     except requests.exceptions.HTTPError as error:
-        raise _status(error.response.status_code) from None
+        raise _status(error.response.status_code if error.response is not None else 0) from None
     except requests.exceptions.TooManyRedirects:
         raise failure("refused", "it sends us elsewhere", "Give the address that it leads to.") from None
     except requests.exceptions.ConnectTimeout:
