@@ -23,6 +23,7 @@ from plainscan.ct.prepare import Box, resample
 from plainscan.errors import BundleError, TableError
 from plainscan.evaluation.localization import Drawn, Localization, localize
 from plainscan.findings import FINDING_KEYS
+from plainscan.inference.ahead import ahead
 from plainscan.inference.engine import Model
 from plainscan.inference.heatmap import energy, extent, heat, on_slice, pooled
 from plainscan.inference.overlay import blend, striped
@@ -34,6 +35,7 @@ COVERED: Final = 0.25  # a pixel of the network's grid belongs to the mask when 
 OUTLINE: Final = (0, 220, 255)
 
 Row = dict[str, Any]
+Read = tuple[NDArray[np.int16], NDArray[np.uint16] | None, Row]  # HU, masks and row of a slice
 
 
 class RunSlices:
@@ -186,9 +188,17 @@ def score_slices(model: Model, slices: RunSlices, rows: pl.DataFrame, threshold:
         rows: Of the prepared table.
         threshold: The slice operating point of any finding.
     """
+
+    def scored(item: Read) -> ScoredSlice:
+        hu, bits, row = item
+        return _scored(model, score(model, hu[None]), hu[hu.shape[0] // 2], bits, row, threshold)
+
+    return ahead(scored, _read(slices, rows), model.threads)
+
+
+def _read(slices: RunSlices, rows: pl.DataFrame) -> Iterator[Read]:
     for row in rows.iter_rows(named=True):
-        hu = slices.hu(row)
-        yield _scored(model, score(model, hu[None]), hu[hu.shape[0] // 2], slices.bits(row), row, threshold)
+        yield slices.hu(row), slices.bits(row), row
 
 
 def _scored(
@@ -208,9 +218,12 @@ def _scored(
 
 def localized(model: Model, slices: RunSlices, rows: pl.DataFrame) -> Iterator[dict[int, Localization]]:
     """How the maps of rows of the prepared table lie on their masks, finding index by finding index."""
-    for row in rows.iter_rows(named=True):
-        hu = slices.hu(row)
-        yield _localize(score(model, hu[None]).maps[0], hu[hu.shape[0] // 2], slices.bits(row), row, model.card)
+
+    def localized_one(item: Read) -> dict[int, Localization]:
+        hu, bits, row = item
+        return _localize(score(model, hu[None]).maps[0], hu[hu.shape[0] // 2], bits, row, model.card)
+
+    return ahead(localized_one, _read(slices, rows), model.threads)
 
 
 def _localize(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -76,8 +77,9 @@ class Evidence:
         rows, columns = self.hu.shape
         return heatmap.faded(grid, self.box, (rows, columns), self.card.input_size)
 
+    @cached_property
     def not_reliable(self) -> tuple[str, ...]:
-        """See ``SliceResult.not_reliable``."""
+        """See ``SliceResult.not_reliable``; the table and the picture ask for it."""
         threshold = operating_point(self.card, "slice").threshold
         return reliability.not_reliable(self.maps, self.logits, self.hu, self.box, self.card, threshold)
 
@@ -127,7 +129,7 @@ class SliceResult:
             SourceError: The slice was not scored.
             BundleError: The bundle has no slice operating point.
         """
-        return self._evidence().not_reliable()
+        return self._evidence().not_reliable
 
     def overlay(self) -> Image.Image:
         """The slice in the brain window with the heat of any finding, a scale and a caption; names nobody.
@@ -139,7 +141,7 @@ class SliceResult:
         """
         evidence = self._evidence()
         threshold = operating_point(evidence.card, "slice").threshold
-        reasons = [reliability.WORDS[code] for code in evidence.not_reliable()]
+        reasons = [reliability.WORDS[code] for code in evidence.not_reliable]
         return overlay.render(evidence.hu, self.heat_map(), self.probability[ANY_FINDING], threshold, reasons)
 
     def _evidence(self) -> Evidence:
