@@ -55,12 +55,17 @@ def _what(card: Card) -> str:
         f"Network: {card.network}; input {card.input_size} x {card.input_size} pixels of the head, cut and resampled "
         f"by the rules `{card.preparation}`",
         f"Channels: {card.channels()}; windows (center/width in HU) {windows}; each slice {around}",
-        f"A finding's logit is {POOLINGS[card.pooling]}; a study's probability is "
+        f"A finding's logit is {POOLINGS[card.pooling]}{_context(card)}; a study's probability is "
         f"{STUDY_RULES.get(card.study_rule, card.study_rule)}",
         f"Engine: {_engine(card)}",
         f"Written by plainscan {card.plainscan}",
     ]
     return _section("What it is", lines)
+
+
+def _context(card: Card) -> str:
+    reach = f", then averaged with those of the slices of its series within {card.context_mm:g} mm, by nearness"
+    return reach if card.context_mm else ""
 
 
 def _engine(card: Card) -> str:

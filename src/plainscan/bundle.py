@@ -127,6 +127,7 @@ class Card(_Part):
     findings: tuple[str, ...]
     calibration: tuple[Calibration, ...]  # one per finding, in the order of `findings`
     operating_points: tuple[OperatingPoint, ...]
+    context_mm: Annotated[float, Field(ge=0, le=100)] = 0.0  # how far a slice's neighbors count; 0: each slice alone
     study_rule: str = "mean_of_top_3"  # how slice probabilities become a study's
     pooling: Pooling = "mean"  # how a map becomes its logit, up to a bias
     int8: Int8 | None = None

@@ -22,6 +22,8 @@ from plainscan.config import PredictSettings
 from plainscan.errors import BundleError, ConfigError, SourceError
 from plainscan.findings import ANY_FINDING, FINDING_KEYS
 from plainscan.inference.classifier import Classifier
+from plainscan.inference.context import REACH_MM, Place, among_neighbors
+from plainscan.inference.predict import calibrated
 from plainscan.inference.result import StudyResult
 from plainscan.learning.export import to_onnx
 from plainscan.stages.predict import run
@@ -39,6 +41,12 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def model(bundle: Path) -> Classifier:
     return plainscan.load(bundle, threads=1)
+
+
+@pytest.fixture(scope="module")
+def among(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny bundle, whose slices hear their neighbors."""
+    return tiny_bundle(tmp_path_factory.mktemp("among"), context_mm=REACH_MM)
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +103,7 @@ def test_no_identifier_is_in_the_printed_form(model: Classifier, tmp_path: Path)
     assert not [word for word in (PATIENT, ROOT, "'P1'", ".dcm") if word in text]
 
 
-@pytest.mark.parametrize("kind", ["network", "bundle"])
+@pytest.mark.parametrize("kind", ["network", "bundle", "among"])
 def test_files_a_volume_and_the_command_give_the_same_bits(
     kind: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
@@ -116,6 +124,22 @@ def test_files_a_volume_and_the_command_give_the_same_bits(
     assert summary["decision"] == of_files.decision
     drawn = [np.asarray(Image.open(tmp_path / "out" / name)) for name in rows["heatmap"]]
     assert all(np.array_equal(page, item.overlay()) for page, item in zip(drawn, of_files.slices, strict=True))
+
+
+def test_a_slice_is_scored_among_its_neighbors(tmp_path: Path) -> None:
+    steep = [Calibration(finding=key, slope=30, intercept=-180, fitted_on="tune") for key in FINDING_KEYS]
+    bundles = (tiny_bundle(tmp_path / str(reach), calibration=steep, context_mm=reach) for reach in (0.0, REACH_MM))
+    alone, heard = (plainscan.load(bundle, threads=1).predict(volume(), spacing_mm=SPACING) for bundle in bundles)
+    logits = np.stack([item.evidence.logits for item in alone.slices if item.evidence])
+    places = [Place("a", SPACING[0] * i) for i in range(len(logits))]
+    mixed = among_neighbors(logits, places, REACH_MM)
+    expected = calibrated(mixed, steep)[:, 0]
+    assert [item.probability[ANY_FINDING] for item in heard.slices] == expected.tolist()
+    edge = 3  # beside the first slice with blood: its own score is low, half of the next one's counts
+    assert (alone.slices[edge].decision, heard.slices[edge].decision) == ("no_finding", "finding")
+    evidence = heard.slices[edge].evidence
+    assert evidence is not None
+    np.testing.assert_array_equal(evidence.logits, mixed[edge])  # what the heat map's scale is made of
 
 
 def test_a_picture_and_its_grey_levels_give_the_same_bits(model: Classifier, tmp_path: Path) -> None:

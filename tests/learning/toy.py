@@ -10,6 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from plainscan.findings import FINDING_KEYS
+from plainscan.inference.context import REACH_MM
 from plainscan.tables import PREPARED, from_rows, write
 
 
@@ -33,6 +34,7 @@ def write_run(folder: Path, size: int = 32, train: int = 24, tune: int = 12, sha
     for i, label in enumerate(labels.tolist()):
         known = dict.fromkeys(FINDING_KEYS, 0) | {"any_finding": label, FINDING_KEYS[2]: label, FINDING_KEYS[3]: None}
         place = {"shard": f"shard-{i // shard:04d}.npy", "row": i % shard, "slice_index": i % 4, "frame": 0}
+        place["slice_position_mm"] = REACH_MM * (i % 4)  # too far apart to hear each other: labels alternate
         who = {
             "patient_id": f"p{i // 4}",
             "study_uid": f"s{i // 4}",

@@ -16,8 +16,10 @@ from plainscan.bundle import write_bundle, write_sums
 from plainscan.config import TrainSettings
 from plainscan.errors import ConfigError, LabelError, LeakError, MissingPartError
 from plainscan.findings import ANY_FINDING, FINDING_KEYS
+from plainscan.inference.context import REACH_MM, among_neighbors
 from plainscan.inference.engine import load, operating_point
-from plainscan.inference.predict import score
+from plainscan.inference.held_out import row_place
+from plainscan.inference.predict import calibrated, score
 from plainscan.learning.dataset import open_split
 from plainscan.stages import train
 from plainscan.stages.lineage import PATIENTS, pseudonyms
@@ -38,13 +40,15 @@ def test_it_leaves_a_bundle_that_scores_the_tuning_split_right(trained: Path) ->
     model = load(trained / "model")
     prepared = pl.read_parquet(trained / "prepared.parquet")
     tune = open_split(trained, prepared, "tune")
-    probability = score(model, tune.gather(np.arange(len(tune))).hu).probability[:, 0]
+    logits = score(model, tune.gather(np.arange(len(tune))).hu).logits
+    places = [row_place(row) for row in prepared.filter(pl.col("split") == "tune").iter_rows(named=True)]
+    probability = calibrated(among_neighbors(logits, places, model.card.context_mm), model.card.calibration)[:, 0]
     assert probability[tune.labels[:, 0] == 1].min() > probability[tune.labels[:, 0] == 0].max()
 
 
 def test_card_says_where_it_comes_from(trained: Path) -> None:
     card = load(trained / "model").card
-    assert card.input_size == 32
+    assert (card.input_size, card.context_mm) == (32, REACH_MM)
     assert card.windows == SETTINGS.windows
     assert card.findings == FINDING_KEYS
     assert card.provenance["splits"]["train"] == {

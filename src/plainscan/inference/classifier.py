@@ -11,12 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, cast, get_args
 
+import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
 from plainscan.bundle import Card
 from plainscan.config import SHIPPED, Engine, SelectSettings, WindowPair, explain
-from plainscan.ct.prepare import HU, head_box, prepare_slice
+from plainscan.ct.prepare import head_box, prepare_slice
 from plainscan.ct.window import Window
 from plainscan.dicom.read import Reader
 from plainscan.errors import ConfigError, SourceError
@@ -24,8 +25,9 @@ from plainscan.findings import ANY_FINDING, FINDING_KEYS
 from plainscan.inference import engine as engines
 from plainscan.inference.ahead import ahead
 from plainscan.inference.arrays import Spacing, picture_study, volume_study
+from plainscan.inference.context import Place, place_of, with_neighbors
 from plainscan.inference.gate import NO_LOSS
-from plainscan.inference.predict import score, study_probability
+from plainscan.inference.predict import calibrated, score, study_probability
 from plainscan.inference.result import Evidence, LeftOut, Origin, SliceDecision, SliceResult, StudyDecision, StudyResult
 from plainscan.inference.source import Planes, Slice, Source, Study, collect, planes
 
@@ -117,10 +119,15 @@ class Classifier:
         return self._results(_collected(Path(source), window))
 
     def slices(self, study: Study, reader: Reader) -> Iterator[SliceResult]:
-        """Score a study's slices, lowest first; read one by one, scored several at a time, and no more are held."""
+        """Score a study's slices, lowest first; read one by one, scored several at a time.
+
+        No more are held than are under way, and those whose neighbors are still to come.
+        """
         read = planes(study, self.card.neighbors, reader)
-        places = ((item, read(i)) for i, item in enumerate(study.slices))
-        return ahead(lambda place: self._result(*place), places, self.threads)
+        found = ((item, read(i)) for i, item in enumerate(study.slices))
+        alone = ahead(lambda pair: self._alone(*pair), found, self.threads)
+        for item, logits in with_neighbors(alone, _place, _logits, self.card.context_mm):
+            yield item if logits is None else self._decided(item, logits)
 
     def result(self, study: Study, scored: Iterable[SliceResult], left_out: tuple[LeftOut, ...] = ()) -> StudyResult:
         """Put a study's slices, as ``slices`` gives them, together.
@@ -143,21 +150,23 @@ class Classifier:
             slices, probability, decision, flags, self.card.name, self.card.model_sha256, self.engine, left_out
         )
 
-    def _result(self, item: Slice, found: Planes) -> SliceResult:
+    def _alone(self, item: Slice, found: Planes) -> SliceResult:
+        """What the network sees on a slice, before its neighbors are heard and anything is decided."""
         origin = Origin(**cast("dict[str, Any]", {name: item.row[name] for name in Origin.__dataclass_fields__}))
         if found.not_scored:
             return SliceResult(origin, not_scored=found.not_scored, remedy=found.remedy)
-        return self._slice(found.hu, origin, found.flags)
-
-    def _slice(self, hu: list[HU], origin: Origin, flags: tuple[str, ...]) -> SliceResult:
-        middle = hu[len(hu) // 2]
+        middle = found.hu[len(found.hu) // 2]
         box = head_box(middle)
-        scores = score(self._model, prepare_slice(hu, self.card.input_size, box)[None])
-        probabilities = scores.probability[0].tolist()
+        scores = score(self._model, prepare_slice(found.hu, self.card.input_size, box)[None])
+        evidence = Evidence(middle, box, scores.logits[0], scores.maps[0], self.card)
+        return SliceResult(origin, flags=found.flags, evidence=evidence)
+
+    def _decided(self, item: SliceResult, logits: NDArray[np.float32]) -> SliceResult:
+        probabilities = calibrated(logits[None], self.card.calibration)[0].tolist()
         given = {key: probabilities[FINDING_KEYS.index(key)] for key in (ANY_FINDING, *self.judged)}
         decision = decide(probabilities[0], self.slice_point.threshold)
-        evidence = Evidence(middle, box, scores.logits[0], scores.maps[0], self.card)
-        return SliceResult(origin, given, decision, flags=flags, evidence=evidence)
+        evidence = item.evidence and replace(item.evidence, logits=logits)
+        return replace(item, probability=given, decision=decision, evidence=evidence)
 
     def _study_decision(
         self, probability: float | None, codes: Sequence[str | None], flags: tuple[str, ...]
@@ -207,6 +216,15 @@ def load(bundle: str | Path = SHIPPED, threads: int = 0, engine: Engine = "auto"
     if engine not in get_args(Engine):
         raise ConfigError(f"{engine!r}", where="engine", expected=" or ".join(get_args(Engine)))
     return Classifier(engines.load(SHIPPED if bundle == SHIPPED else Path(bundle), threads, engine))
+
+
+def _place(item: SliceResult) -> Place:
+    origin = item.origin
+    return place_of(origin.series, origin.slice_position_mm, origin.slice_index)
+
+
+def _logits(item: SliceResult) -> NDArray[np.float32] | None:
+    return None if item.evidence is None else item.evidence.logits
 
 
 def without_evidence(item: SliceResult) -> SliceResult:

@@ -24,10 +24,11 @@ from plainscan.errors import BundleError, TableError
 from plainscan.evaluation.localization import Drawn, Localization, localize
 from plainscan.findings import FINDING_KEYS
 from plainscan.inference.ahead import ahead
+from plainscan.inference.context import Place, place_of, with_neighbors
 from plainscan.inference.engine import Model
 from plainscan.inference.heatmap import energy, extent, heat, on_slice, pooled
 from plainscan.inference.overlay import blend, striped
-from plainscan.inference.predict import Scores, score
+from plainscan.inference.predict import Scores, calibrated, score
 from plainscan.inference.reliability import HEAD_HU, head_cells, not_reliable, outside_share
 
 BRAIN_HU: Final = (15, 60)  # grey and white matter with room for noise; not fluid, fat, bone or air
@@ -163,6 +164,7 @@ class ScoredSlice:
     """One slice's numbers.
 
     Args:
+        logits: (findings,), among its neighbors.
         probability: (findings,), calibrated.
         brain_share: [0, 1].
         localized: Finding index -> how its heat map lies on its mask; present findings with a mask only.
@@ -171,6 +173,7 @@ class ScoredSlice:
         beside: What the logit of any finding has beside the pool of its map: the head's bias, the same everywhere.
     """
 
+    logits: NDArray[np.float32]
     probability: NDArray[np.float64]
     brain_share: float
     localized: dict[int, Localization]
@@ -185,15 +188,26 @@ def score_slices(model: Model, slices: RunSlices, rows: pl.DataFrame, threshold:
     Args:
         model: A loaded bundle.
         slices: Where the pixels and masks are.
-        rows: Of the prepared table.
+        rows: Of the prepared table; a series' slices one after the other, lowest first.
         threshold: The slice operating point of any finding.
     """
 
-    def scored(item: Read) -> ScoredSlice:
-        hu, bits, row = item
-        return _scored(model, score(model, hu[None]), hu[hu.shape[0] // 2], bits, row, threshold)
+    def alone(item: Read) -> tuple[Read, Scores]:
+        return item, score(model, item[0][None])
 
-    return ahead(scored, _read(slices, rows), model.threads)
+    def judged(found: tuple[tuple[Read, Scores], NDArray[np.float32] | None]) -> ScoredSlice:
+        (item, scores), logits = found
+        return _scored(model, item, scores, scores.logits[0] if logits is None else logits, threshold)
+
+    scored = ahead(alone, _read(slices, rows), model.threads)
+    reach_mm = model.card.context_mm
+    among = with_neighbors(scored, lambda pair: row_place(pair[0][2]), lambda pair: pair[1].logits[0], reach_mm)
+    return ahead(judged, among, model.threads)
+
+
+def row_place(row: Row) -> Place:
+    """Where a row of the prepared table lies."""
+    return place_of(row["series_uid"], row["slice_position_mm"], row["slice_index"])
 
 
 def _read(slices: RunSlices, rows: pl.DataFrame) -> Iterator[Read]:
@@ -201,18 +215,18 @@ def _read(slices: RunSlices, rows: pl.DataFrame) -> Iterator[Read]:
         yield slices.hu(row), slices.bits(row), row
 
 
-def _scored(
-    model: Model, scores: Scores, hu: NDArray[np.int16], bits: NDArray[np.uint16] | None, row: Row, threshold: float
-) -> ScoredSlice:
-    maps, logits, pooling = scores.maps[0], scores.logits[0], model.card.pooling
+def _scored(model: Model, item: Read, scores: Scores, logits: NDArray[np.float32], threshold: float) -> ScoredSlice:
+    planes, bits, row = item
+    maps, card, hu = scores.maps[0], model.card, planes[planes.shape[0] // 2]
     box = whole(hu.shape[0])
     return ScoredSlice(
-        scores.probability[0],
+        logits,
+        calibrated(logits[None], card.calibration)[0],
         brain_share(hu, row),
-        _localize(maps, hu, bits, row, model.card),
-        not_reliable(maps, logits, hu, box, model.card, threshold),
-        outside_share(energy(maps[0], pooling), head_cells(hu, box, maps.shape[-1])),
-        float(logits[0] - pooled(maps[0], pooling)),
+        _localize(maps, hu, bits, row, card),
+        not_reliable(maps, logits, hu, box, card, threshold),
+        outside_share(energy(maps[0], card.pooling), head_cells(hu, box, maps.shape[-1])),
+        float(scores.logits[0, 0] - pooled(maps[0], card.pooling)),
     )
 
 
@@ -255,17 +269,23 @@ def area_mm2(bits: NDArray[np.uint16], finding: int, row: Row) -> float | None:
     return float(pixels * row["pixel_spacing_row_mm"] * row["pixel_spacing_column_mm"])
 
 
-def picture(model: Model, slices: RunSlices, row: Row, threshold: float) -> bytes:
+def picture(model: Model, slices: RunSlices, row: Row, logits: NDArray[np.float32], threshold: float) -> bytes:
     """PNG of a slice in the brain window, masks outlined, beside the same slice under its heat map.
 
     A map that is marked "not reliable" is striped. Made on the network's grid; carries no metadata.
+
+    Args:
+        model: A loaded bundle.
+        slices: Where the pixels and masks are.
+        row: Of the prepared table.
+        logits: (findings,) of the slice among its neighbors.
+        threshold: The slice operating point of any finding.
     """
     hu = slices.hu(row)
     size, middle = hu.shape[-1], hu[hu.shape[0] // 2]
-    scores = score(model, hu[None])
-    card = model.card
-    warm = heat(scores.maps[:, 0], scores.logits[:, 0], card.calibration[0], threshold, card.pooling)[0]
-    marked = not_reliable(scores.maps[0], scores.logits[0], middle, whole(size), card, threshold)
+    maps, card = score(model, hu[None]).maps, model.card
+    warm = heat(maps[:, 0], logits[None, 0], card.calibration[0], threshold, card.pooling)[0]
+    marked = not_reliable(maps[0], logits, middle, whole(size), card, threshold)
     shown = striped(enlarge(warm, size)) if marked else enlarge(warm, size)
     plain = blend(middle, np.zeros((size, size)))
     bits = slices.bits(row)

@@ -55,7 +55,7 @@ class Evidence:
     Args:
         hu: The slice, (rows, columns), HU.
         box: The square that the network saw.
-        logits: (findings,), float32.
+        logits: (findings,), float32, among its neighbors.
         maps: (findings, grid, grid), float32.
         card: Of the bundle that made them.
     """

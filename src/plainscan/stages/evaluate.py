@@ -153,7 +153,7 @@ def _evaluate(task: Judgement, settings: EvaluateSettings) -> Counts:
     tables.write(predictions, folder, tables.PREDICTIONS)
     metrics, plots = _judge(run_, predictions, scored)
     metrics |= {"test_looks": looks}
-    _write(run_, metrics, plots, predictions)
+    _write(run_, metrics, plots, predictions, scored)
     auc = next(e for e in metrics["figures"] if (e["figure"], e["finding"]) == ("auc", ANY_FINDING))
     value = "not estimable" if auc["value"] is None else f"{auc['value']:.3f}"
     return {"test slices": predictions.height, "test studies": metrics["counts"]["test_studies"], "slice AUC": value}
@@ -328,7 +328,11 @@ def _provenance(run_: _Run) -> dict[str, Any]:
 
 
 def _write(
-    run_: _Run, metrics: Mapping[str, Any], plots: Sequence[tuple[str, str, str]], predictions: pl.DataFrame
+    run_: _Run,
+    metrics: Mapping[str, Any],
+    plots: Sequence[tuple[str, str, str]],
+    predictions: pl.DataFrame,
+    scored: Sequence[ScoredSlice],
 ) -> None:
     from plainscan.evaluation.report import Picture, render
 
@@ -336,7 +340,7 @@ def _write(
     page = render(
         metrics,
         [Picture(*plot) for plot in plots],
-        _gallery(run_, predictions, metrics["threshold"]),
+        _gallery(run_, predictions.with_row_index("at"), scored, metrics["threshold"]),
         flow.read_text(encoding="utf-8") if flow.is_file() else None,
     )
     with tables.whole_file(run_.folder / METRICS_FILE) as partial_file:
@@ -347,7 +351,7 @@ def _write(
     say(f"Report: {run_.folder / REPORT_FILE}")
 
 
-def _gallery(run_: _Run, predictions: pl.DataFrame, threshold: float) -> list[Any]:
+def _gallery(run_: _Run, predictions: pl.DataFrame, scored: Sequence[ScoredSlice], threshold: float) -> list[Any]:
     """The most confident errors: half of the places for misses, half for false alarms."""
     from plainscan.evaluation.report import Case
 
@@ -362,7 +366,7 @@ def _gallery(run_: _Run, predictions: pl.DataFrame, threshold: float) -> list[An
             run_.prepared, on=tables.SLICE_KEY, how="left", maintain_order="left"
         )
         for row, pixel_row in zip(worst.iter_rows(named=True), pixels.iter_rows(named=True), strict=True):
-            png = picture(run_.model, run_.slices, pixel_row, threshold)
+            png = picture(run_.model, run_.slices, pixel_row, scored[row["at"]].logits, threshold)
             names = tuple(f.english for key in SPECIFIC_KEYS if row[key] == 1 and (f := find(key)))
             place = f"slice {row['slice_index'] + 1} of {row['slice_count']}, counted from the lowest"
             cases.append(Case(kind, place, row[p.meta.output_name()], names, png))

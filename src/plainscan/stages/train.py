@@ -24,7 +24,9 @@ from plainscan.evaluation.metrics import auc, log_loss, once, rank
 from plainscan.evaluation.operating_point import choose_operating_point
 from plainscan.evaluation.units import study_labels
 from plainscan.findings import ANY_FINDING, FINDING_KEYS
+from plainscan.inference.context import REACH_MM, Place, among_neighbors
 from plainscan.inference.engine import Model
+from plainscan.inference.held_out import row_place
 from plainscan.inference.predict import calibrated, score, study_probability
 from plainscan.stages.chain import check_fresh
 from plainscan.stages.lineage import PATIENTS, check_init, origin, training_patients
@@ -107,7 +109,8 @@ def _work(folder: Path, settings: TrainSettings, group: Group) -> Counts:
     model = _export(settings, trainer.best(), trainer.task.slices)
     card = bare_card(settings, trainer.task.slices, model)
     tune = _open(folder, prepared, "tune")
-    logits = logits_of(Model(model, card), tune, np.arange(len(tune)), "calibrate")
+    alone = logits_of(Model(model, card), tune, np.arange(len(tune)), "calibrate")
+    logits = among_neighbors(alone, _places(prepared.filter(pl.col("split") == "tune")), card.context_mm)
     calibration = _calibration(logits, tune.labels)
     points = _operating_points(prepared, calibrated(logits, calibration), tune.labels, settings.target_sensitivity)
     figures = _figures(logits, tune.labels)
@@ -184,6 +187,10 @@ def _export(settings: TrainSettings, state: State, slices: Slices) -> bytes:
     return to_onnx(settings.network, state, slices.shape[1])
 
 
+def _places(rows: pl.DataFrame) -> list[Place]:
+    return [row_place(row) for row in rows.iter_rows(named=True)]
+
+
 def bare_card(settings: TrainSettings, slices: Slices, model: bytes) -> Card:
     """A card without calibration, operating points and provenance."""
     from plainscan.learning.network import DESIGNS
@@ -196,6 +203,7 @@ def bare_card(settings: TrainSettings, slices: Slices, model: bytes) -> Card:
         input_size=size,
         windows=settings.windows,
         neighbors=planes // 2,
+        context_mm=REACH_MM,
         pooling=DESIGNS[settings.network].pooling,
         findings=FINDING_KEYS,
         calibration=tuple(Calibration(finding=key) for key in FINDING_KEYS),
