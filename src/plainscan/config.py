@@ -141,7 +141,9 @@ class TrainSettings(Section):
     learning_rate: Annotated[float, Field(gt=0)] = Field(1e-3, description="Peak of the cosine schedule.")
     weight_decay: Annotated[float, Field(ge=0)] = Field(0.05, description="Of weights; never of norms and biases.")
     warmup: Share = Field(0.05, description="Share of all steps.")
-    precision: Literal["bf16", "fp32"] = Field("bf16", description="Of the forward pass.")
+    precision: Literal["auto", "bf16", "fp32"] = Field(
+        "auto", description="Of the forward pass. auto: bf16 on a GPU and on a processor with AMX, fp32 elsewhere."
+    )
     augment: Literal["off", "usual", "wide"] = Field(
         "usual", description="What else the scan could have looked like: one department's, or any department's."
     )

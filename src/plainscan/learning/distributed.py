@@ -15,6 +15,7 @@ from torch.nn.parallel import DistributedDataParallel
 from plainscan.errors import ConfigError
 
 Wanted = Literal["auto", "cpu", "cuda"]
+Precision = Literal["auto", "bf16", "fp32"]
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,14 @@ def pick_device(wanted: Wanted) -> torch.device:
             remedy="Use --device cpu or --device auto.",
         )
     return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+
+
+def pick_precision(wanted: Precision, device: torch.device) -> Literal["bf16", "fp32"]:
+    """The precision asked for; ``auto`` takes bf16 where the hardware multiplies in it, which else is slower."""
+    if wanted != "auto":
+        return wanted
+    made_for_it = device.type == "cuda" or torch.cpu.get_capabilities().get("amx_bf16", False)
+    return "bf16" if made_for_it else "fp32"
 
 
 @contextmanager

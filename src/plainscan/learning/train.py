@@ -25,7 +25,7 @@ from plainscan.learning import checkpoint
 from plainscan.learning.augment import RANGES, View, augmented, moved_masks, plain, resized
 from plainscan.learning.checkpoint import BEST_FILE, CHECKPOINT_FILE, Progress
 from plainscan.learning.dataset import Batch, Slices, batches, steps_per_epoch
-from plainscan.learning.distributed import Group
+from plainscan.learning.distributed import Group, pick_precision
 from plainscan.learning.loss import mask_loss, masked_loss, positive_weights
 from plainscan.learning.network import DESIGNS, ResNet, build, frozen_parts
 from plainscan.learning.weights import load_into
@@ -79,6 +79,7 @@ class Trainer:
         self.progress = Progress(task.fingerprint)
         self._resume()
         self.parallel = group.wrap(self.model)
+        self.precision = pick_precision(task.settings.precision, group.device)
         self.weights = torch.from_numpy(positive_weights(task.slices.labels)).to(group.device)
         self.log = Log(task.folder, group.rank, self.progress)
         self._saved = time.monotonic()
@@ -124,7 +125,7 @@ class Trainer:
         for part in self.optimizer.param_groups:
             part["lr"] = learning_rate(step, self.total, settings)
         image, masks = self._input(batch, epoch)
-        with torch.autocast(self.group.device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
+        with torch.autocast(self.group.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
             logits, maps = self.parallel(image)
         loss = masked_loss(logits, torch.from_numpy(batch.labels).to(logits.device), self.weights)
         if masks is not None:

@@ -114,7 +114,11 @@ def _work(folder: Path, settings: TrainSettings, group: Group) -> Counts:
     calibration = _calibration(logits, tune.labels)
     points = _operating_points(prepared, calibrated(logits, calibration), tune.labels, settings.target_sensitivity)
     figures = _figures(logits, tune.labels)
-    provenance = _provenance(folder, settings, prepared) | {"best_epoch": trainer.progress.best_epoch, "tune": figures}
+    provenance = _provenance(folder, settings, prepared) | {
+        "precision": trainer.precision,
+        "best_epoch": trainer.progress.best_epoch,
+        "tune": figures,
+    }
     filled = card.model_copy(update={"calibration": calibration, "operating_points": points, "provenance": provenance})
     write_bundle(folder / MODEL_FOLDER, model, filled)
     return {

@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+from typing import Literal
+
+import pytest
+import torch
+
+from plainscan.learning.distributed import pick_precision
+
+CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)
+
+
+@pytest.mark.parametrize(
+    ("device", "amx", "expected"), [(CPU, True, "bf16"), (CPU, False, "fp32"), (GPU, False, "bf16")]
+)
+def test_auto_takes_bf16_only_where_the_hardware_multiplies_in_it(
+    device: torch.device, amx: bool, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": amx})
+    assert pick_precision("auto", device) == expected
+
+
+@pytest.mark.parametrize("wanted", ["bf16", "fp32"])
+def test_a_precision_that_was_asked_for_is_taken(wanted: Literal["bf16", "fp32"]) -> None:
+    assert pick_precision(wanted, CPU) == wanted
