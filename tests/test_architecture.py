@@ -16,7 +16,7 @@ MODULES = sorted(SOURCE.rglob("*.py"))
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"errors", "findings", "config", "records"}),
     frozenset({"ct", "phantom", "reports", "cohort", "evaluation"}),
-    frozenset({"tables", "bundle", "pictures", "dicom", "learning"}),
+    frozenset({"tables", "dictionary", "bundle", "pictures", "dicom", "learning"}),
     frozenset({"inference"}),
     frozenset({"stages"}),
     frozenset({"cli", "__main__"}),

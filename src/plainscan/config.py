@@ -128,6 +128,14 @@ class PrepareSettings(Section):
     neighbors: Annotated[int, Field(ge=0, le=4)] = Field(0, description="Neighboring slices on each side.")
 
 
+class AccountSettings(Section):
+    """Write the account of the cohort: flow diagram, who is in it, its tables, a data sheet."""
+
+    answers: FilePath | None = Field(
+        None, description="TOML with answers to the questions that only people can answer, by the question's name."
+    )
+
+
 class TrainSettings(Section):
     """Train one network with one logit per finding, and write its bundle."""
 
@@ -225,6 +233,7 @@ class Experiment(Section):
     label: LabelSettings | None = None
     split: SplitSettings | None = None
     prepare: PrepareSettings | None = None
+    account: AccountSettings | None = None
     train: TrainSettings | None = None
     evaluate: EvaluateSettings | None = None
 

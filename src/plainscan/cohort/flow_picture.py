@@ -110,8 +110,8 @@ def _splits(splits: list[Part], shared: Mapping[str, int], top: int) -> tuple[li
     width = (WIDTH - 2 * LEFT[0] - GAP * (len(splits) - 1)) // len(splits)
     middle, row = LEFT[0] + LEFT[1] // 2, top + SPACE
     places = [(LEFT[0] + i * (width + GAP), width) for i in range(len(splits))]
-    centers = [x + width // 2 for x, _ in places]
-    parts = [f'<path d="M{min(middle, centers[0])} {top}H{centers[-1]}"/>']
+    centers = [middle, *(x + width // 2 for x, _ in places[1:])]
+    parts = [f'<path d="M{middle} {top}H{centers[-1]}"/>']
     lines = [[*_numbers(part["counts"]), *_prevalence(part)] for part in splits]
     height = 2 * PAD + LINE * (1 + max(map(len, lines)))
     for place, center, part, said in zip(places, centers, splits, lines, strict=True):
