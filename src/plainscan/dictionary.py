@@ -113,6 +113,8 @@ MEANINGS: Final[Mapping[str, str]] = {
     "sentence": "the sentence of the report that decides; it is report text",
     "start": "first character of the phrase in the report, from 0",
     "end": "one past its last character",
+    "sites": "sites that sentences about the finding name: keys of `reports/places.toml`",
+    "slice_numbers": "slice numbers that such sentences give; what they count, the report does not say",
     **_FINDINGS,
     "label_source": "origin of the labels: `slices`, `truth`, `report:no_finding`, `csv` (pictures); null without any",
     "split": "`train`, `tune` or `test`",

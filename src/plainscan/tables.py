@@ -153,6 +153,8 @@ REPORT_FINDINGS: Final = Table(
         "sentence": pl.String,
         "start": pl.Int32,
         "end": pl.Int32,
+        "sites": pl.List(pl.String),
+        "slice_numbers": pl.List(pl.Int32),
     },
     ("study_uid", "finding"),
 )

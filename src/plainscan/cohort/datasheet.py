@@ -84,7 +84,7 @@ def measured(
 
 
 def _said(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{number:,} {level}" for level, number in reversed(counts.items()))
+    return ", ".join(f"{number:,} {level}" for level, number in reversed(list(counts.items())))
 
 
 def _listed(counts: Mapping[str, int]) -> str:
