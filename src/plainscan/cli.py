@@ -28,6 +28,8 @@ STAGES: Final[dict[str, tuple[type[config.Section], tuple[str, ...]]]] = {
     "images": (config.ImagesSettings, ("source",)),
     "select": (config.SelectSettings, ("RUN",)),
     "label": (config.LabelSettings, ("RUN",)),
+    "score": (config.ScoreSettings, ("RUN",)),
+    "slices": (config.SlicesSettings, ("RUN",)),
     "split": (config.SplitSettings, ("RUN",)),
     "prepare": (config.PrepareSettings, ("RUN",)),
     "account": (config.AccountSettings, ("RUN",)),

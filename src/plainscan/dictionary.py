@@ -19,6 +19,8 @@ from plainscan.tables import (
     PREPARED,
     REJECTS,
     REPORT_FINDINGS,
+    SCORES,
+    SLICE_LABELS,
     TRUTH,
     Table,
 )
@@ -31,10 +33,15 @@ ROWS: Final = {
     EXCLUSIONS.name: ("select or images", "a study, series or image that was left out, and why"),
     REPORT_FINDINGS.name: ("label", "a finding that a report speaks of; not mentioned is no row"),
     LABELS.name: ("label or images", "a slice of the cohort with its labels"),
+    SLICE_LABELS.name: (
+        "slices",
+        "a slice of the cohort with its labels and how likely it shows what the report names",
+    ),
     MANIFEST.name: ("split", "a slice of the cohort with its labels and its split"),
     PREPARED.name: ("prepare", "a slice of the manifest with its place in the shards"),
     TRUTH.name: ("phantom or world", "a synthetic slice with what was drawn into it"),
     PREDICTIONS.name: ("evaluate", "a slice of the test split with its labels and scores"),
+    SCORES.name: ("score", "a slice of the cohort with its scores by a bundle that has not seen its patient"),
 }
 
 _FINDINGS: Final = {
@@ -116,7 +123,7 @@ MEANINGS: Final[Mapping[str, str]] = {
     "sites": "sites that sentences about the finding name: keys of `reports/places.toml`",
     "slice_numbers": "slice numbers that such sentences give; what they count, the report does not say",
     **_FINDINGS,
-    "label_source": "origin of the labels: `slices`, `truth`, `report:no_finding`, `csv` (pictures); null without any",
+    "label_source": "origin of the labels: `slices`, `truth`, `csv`, `report:no_finding`, `person` or `probability`",
     "split": "`train`, `tune` or `test`",
     "shard": "file in `prepared/`",
     "row": "place in the shard",
@@ -127,6 +134,11 @@ MEANINGS: Final[Mapping[str, str]] = {
     "mask_index": "place of the slice in it",
     "brain_share": "share of the picture's pixels from 15 to 60 HU: how much brain the slice shows",
     **_SCORES,
+    "score": "probability of any finding from `scores`; null without one",
+    "usual_height": "how often slices at this height show what the report names; null where it names nothing",
+    "named": "whether the report names this slice by its number; null where it names none",
+    "probability": "that the slice shows any finding, from these three; null unless the report has a finding",
+    "not_scored": "why there is no score, coded; see exclusions.md, and `seen_by_model`: trained on this patient",
 }
 
 
