@@ -1,6 +1,6 @@
 """How much reading the stage `slices` saves, at what error, on synthetic studies whose masks are known.
 
-    python benchmarks/slices.py RUN [--fit RUN]
+    python benchmarks/slices.py RUN [--fit RUN]     (without RUN it measures nothing)
 
 Both are run folders of `phantom` that went through `scan`, `select`, `label --reports` and `score`. With --fit, usual
 heights and weights are learned from that run first and written to src/plainscan/cohort/heights.toml (its patients
@@ -33,6 +33,7 @@ BORROWED: Final = 2.0  # studies' worth of the curve of all focal findings, lent
 RIDGE: Final = 0.5
 SHARES: Final = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
 RESAMPLES: Final = 1000
+LIMITS: Final = ((0.02, 0.98), (0.05, 0.95), (0.1, 0.9), (0.2, 0.8))
 Curve = NDArray[np.float64]
 
 
@@ -160,25 +161,33 @@ def judge(run: Path) -> None:
                 f" {100 * s:.0f} %: {v:.3f} ({a:.3f}-{b:.3f})" for s, (v, a, b) in zip(SHARES, cells, strict=True)
             )
         )
-    p = frame["probability"].to_numpy()
-    for low, high in ((0.02, 0.98), (0.05, 0.95), (0.1, 0.9), (0.2, 0.8)):
-        decided = (p < low) | (p > high)
-        wrong = (((p > high) != (label == 1)) & decided).astype(float)
-        value, a, b = interval(wrong, patient, np.random.default_rng(1))
-        false = [int((wrong[label == side] == 1).sum()) for side in (1, 0)]
-        print(
-            f"limits {low:g} and {high:g}: read {1 - decided.mean():.3f} of these slices, "
-            f"{(~decided).sum() / total.height:.3f} of all; wrong {value:.4f} ({a:.4f}-{b:.4f}) of these: "
-            f"{false[0]} findings called none, {false[1]} the reverse"
-        )
+    for name in ("score, height and numbers", "score and height"):
+        print(name)
+        for low, high in LIMITS:
+            print(f"  limits {low:g} and {high:g}: {_at_limits(ways[name], label, patient, (low, high), total.height)}")
+
+
+def _at_limits(p: Curve, label: Curve, patient: NDArray[np.intp], limits: tuple[float, float], slices: int) -> str:
+    """What is read and what is wrong when a person reads between two limits."""
+    decided = (p < limits[0]) | (p > limits[1])
+    wrong = (((p > limits[1]) != (label == 1)) & decided).astype(float)
+    value, low, high = interval(wrong, patient, np.random.default_rng(1))
+    missed, invented = (int(wrong[label == side].sum()) for side in (1, 0))
+    return (
+        f"read {1 - decided.mean():.3f} of these slices, {(~decided).sum() / slices:.3f} of all; wrong {value:.4f} "
+        f"({low:.4f}-{high:.4f}) of these: {missed} findings called none, {invented} the reverse"
+    )
 
 
 def main() -> None:
     """Learn if asked, then judge."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("run", type=Path)
+    parser.add_argument("run", type=Path, nargs="?")
     parser.add_argument("--fit", type=Path)
     asked = parser.parse_args()
+    if asked.run is None:
+        print("nothing measured: name a run folder")
+        return
     if asked.fit:
         HEIGHTS.write_text(learn(asked.fit), encoding="utf-8")
         prior.heights.cache_clear()

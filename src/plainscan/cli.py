@@ -30,6 +30,7 @@ STAGES: Final[dict[str, tuple[type[config.Section], tuple[str, ...]]]] = {
     "label": (config.LabelSettings, ("RUN",)),
     "score": (config.ScoreSettings, ("RUN",)),
     "slices": (config.SlicesSettings, ("RUN",)),
+    "disagree": (config.DisagreeSettings, ("RUN",)),
     "split": (config.SplitSettings, ("RUN",)),
     "prepare": (config.PrepareSettings, ("RUN",)),
     "account": (config.AccountSettings, ("RUN",)),

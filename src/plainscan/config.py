@@ -133,6 +133,13 @@ class SlicesSettings(Section):
         return self
 
 
+class DisagreeSettings(Section):
+    """Rank the studies whose report and score disagree, with key slice, heat map and sentence."""
+
+    model: BundlePath = Field(SHIPPED, description="The bundle that `score` used; it draws the heat maps.")
+    most: Annotated[int, Field(ge=0, le=500)] = Field(50, description="Studies on the page; all are in the CSV.")
+
+
 class SplitSettings(Section):
     """Split into train, tune and test by patient."""
 
@@ -264,6 +271,7 @@ class Experiment(Section):
     label: LabelSettings | None = None
     score: ScoreSettings | None = None
     slices: SlicesSettings | None = None
+    disagree: DisagreeSettings | None = None
     split: SplitSettings | None = None
     prepare: PrepareSettings | None = None
     account: AccountSettings | None = None

@@ -148,6 +148,13 @@ def test_split_takes_the_labels_of_slices_where_they_are(folder: Path) -> None:
     assert set(read(folder, MANIFEST)["label_source"]) == {"report:no_finding", None}
 
 
+def test_test_labels_by_a_probability_are_said_to_flatter(folder: Path) -> None:
+    slices.run(folder, SlicesSettings())
+    (said,) = slices.decided_note(of(folder, "bleed"))
+    assert said.startswith(f"{(of(folder, 'bleed')['label_source'] == 'probability').sum()} of {COUNT} test labels")
+    assert slices.decided_note(of(folder, "clear")) == []
+
+
 def test_labels_that_changed_after_slices_read_them_stop_the_next_stage(folder: Path) -> None:
     slices.run(folder, SlicesSettings())
     write(read(folder, LABELS).with_columns(label_source=pl.lit("slices")), folder, LABELS)

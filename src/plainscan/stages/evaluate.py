@@ -36,6 +36,7 @@ from plainscan.stages.external import Judgement, knows_its_patients, make_ready
 from plainscan.stages.lineage import PATIENTS, check_trained_here, start_note
 from plainscan.stages.looks import LOOKS_FILE, count_look
 from plainscan.stages.record import Counts, recorded, say, track
+from plainscan.stages.slices import decided_note
 
 METRICS_FILE: Final = "metrics.json"
 REPORT_FILE: Final = "report.html"
@@ -291,6 +292,7 @@ def _description(run_: _Run, predictions: pl.DataFrame) -> dict[str, Any]:
             *summary.warnings(unit, synthetic, splits, judged),
             *start_note(card, synthetic),
             *_unknown_patients(run_),
+            *decided_note(run_.test),
         ],
         "limits": summary.limits(unit, synthetic, external),
         "provenance": _provenance(run_),

@@ -220,6 +220,17 @@ def reading_list(labeled: pl.DataFrame, said: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def decided_note(test: pl.DataFrame) -> list[str]:
+    """What a reader must know of test labels that no person and no report gave."""
+    decided_ = int((test["label_source"] == BY_PROBABILITY).sum())
+    if not decided_:
+        return []
+    return [
+        f"{decided_} of {test.height} test labels were decided by a probability that a model's score went into, not by "
+        "a person or a report: figures on them flatter."
+    ]
+
+
 def _counts(labeled: pl.DataFrame, reading: pl.DataFrame) -> Counts:
     sources = labeled["label_source"]
     silent = labeled.filter(pl.col("label_source").is_null() & pl.col("probability").is_null())["study_uid"].n_unique()
