@@ -108,6 +108,9 @@ class ScoreSettings(Section):
     model: BundlePath = Field(
         SHIPPED, description="Bundle: a folder with model.onnx and card.json; plainscan is the one that comes with it."
     )
+    keep: bool = Field(
+        False, description="Keep the scores that are there; score only patients whom the bundles before had seen."
+    )
     engine: Engine = Field("auto", description="Arithmetic, as of `predict`.")
     threads: Annotated[int, Field(ge=0, le=256)] = Field(0, description="Slices at a time; 0 means one per core.")
 

@@ -139,6 +139,7 @@ MEANINGS: Final[Mapping[str, str]] = {
     "named": "whether the report names this slice by its number; null where it names none",
     "probability": "that the slice shows any finding, from these three; null unless the report has a finding",
     "not_scored": "why there is no score, coded; see exclusions.md, and `seen_by_model`: trained on this patient",
+    "model_sha256": "hash of the model that scored, or was asked to",
 }
 
 

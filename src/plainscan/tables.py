@@ -212,7 +212,12 @@ PREDICTIONS: Final = Table(
 # Every slice of the cohort, scored by a bundle that has not seen its patient; null where there is no score, and why.
 SCORES: Final = Table(
     "scores",
-    {**_KEY, **{f"probability_{key}": pl.Float64 for key in FINDING_KEYS}, "not_scored": pl.String},
+    {
+        **_KEY,
+        **{f"probability_{key}": pl.Float64 for key in FINDING_KEYS},
+        "not_scored": pl.String,
+        "model_sha256": pl.String,
+    },
     SLICE_KEY,
 )
 

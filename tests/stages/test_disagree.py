@@ -63,9 +63,8 @@ def test_page_and_table_hold_pictures_and_sentences_and_nobodys_name(run: Path) 
 def test_another_bundle_than_that_which_scored_is_refused(run: Path, tmp_path: Path) -> None:
     for name in ("cohort", "report_findings", "scores"):
         (tmp_path / f"{name}.parquet").write_bytes((run / f"{name}.parquet").read_bytes())
-    low = read(tmp_path, SCORES).with_columns(pl.col("probability_any_finding") / 2)
-    write(low, tmp_path, SCORES)
-    with pytest.raises(ConfigError, match="gives another score"):
+    write(read(tmp_path, SCORES).with_columns(model_sha256=pl.lit("another")), tmp_path, SCORES)
+    with pytest.raises(ConfigError, match="scored none of these studies"):
         disagree.run(tmp_path, DisagreeSettings(model=run.parent / "bundle"))
 
 

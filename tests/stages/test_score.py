@@ -7,9 +7,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 from PIL import Image
-from tests.inference.tiny_bundle import grey_head, head_slice, tiny_bundle
+from tests.inference.tiny_bundle import grey_head, head_slice, tiny_bundle, tiny_card, tiny_model
 from tests.stages.tiny_study import write_slice
 
+from plainscan.bundle import write_bundle
 from plainscan.config import ImagesSettings, PredictSettings, ScanSettings, ScoreSettings, SelectSettings
 from plainscan.errors import LeakError
 from plainscan.stages import images, predict, scan, score, select
@@ -58,6 +59,24 @@ def test_a_bundle_that_has_seen_everyone_is_refused(run: Path, tmp_path: Path) -
     with pytest.raises(LeakError, match="all 2 patients"):
         score.run(run, ScoreSettings(model=bundle, threads=1))
     assert not SCORES.path(run).exists()
+
+
+def test_the_bundles_of_two_folds_score_all_patients_and_each_only_those_it_has_not_seen(
+    run: Path, tmp_path: Path
+) -> None:
+    for name, patient, bias in (("one", "P2", 0.1), ("two", "P1", 0.9)):
+        model = tiny_model(bias=bias)
+        write_bundle(tmp_path / name, model, tiny_card(model, provenance={PATIENTS: pseudonyms([patient])}))
+    score.run(run, ScoreSettings(model=tmp_path / "one", threads=1))
+    first = read(run, SCORES)
+    counts = score.run(run, ScoreSettings(model=tmp_path / "two", keep=True, threads=1))
+    both = read(run, SCORES)
+    assert (counts["kept"], counts["not scored"]) == (10, 0)
+    assert both.filter(pl.col("patient_id") == "P1").equals(first.filter(pl.col("patient_id") == "P1"))
+    hashes = (
+        both.group_by("patient_id").agg(pl.col("model_sha256").unique()).sort("patient_id")["model_sha256"].to_list()
+    )
+    assert hashes[0] != hashes[1]
 
 
 def test_pictures_are_scored_by_their_own_window(tmp_path: Path) -> None:

@@ -29,7 +29,6 @@ from plainscan.tables import COHORT, REPORT_FINDINGS, SCORES, SLICE_KEY, read, w
 QUEUE: Final = "disagree.csv"
 PAGE: Final = "disagree.html"
 COLUMNS: Final = ("rank", "study_code", "report", "score", "doubt", "key_slice", "slice_count", "sentence")
-AGREES: Final = 0.05  # an engine moves a score by less; another bundle mostly by more
 DIGITS: Final = 4
 FORMULA: Final = r"^([=+\-@\t\r])"  # a spreadsheet would run a text that starts so
 
@@ -38,7 +37,7 @@ def run(folder: Path, settings: DisagreeSettings) -> Counts:
     """Write ``disagree.csv`` and ``disagree.html``.
 
     Raises:
-        ConfigError: The bundle is not the one that `score` used.
+        ConfigError: The bundle is none that `score` used.
         LabelError: No scored study has a clear report.
         TableError: A table is missing or stale.
     """
@@ -63,6 +62,13 @@ def _work(folder: Path, settings: DisagreeSettings, bundle: Path) -> Counts:
             where=REPORT_FINDINGS.path(folder).name,
             expected="studies to hold against their reports",
             remedy="Run `plainscan label --reports` and `plainscan score`.",
+        )
+    if classifier.card.model_sha256 not in set(studies["model_sha256"]):
+        raise ConfigError(
+            f"{classifier.card.name} scored none of these studies",
+            where="--model",
+            expected="the bundle that `score` used",
+            remedy="Name it, or run `plainscan score` again.",
         )
     shown = _with_pictures(studies.head(settings.most), read(folder, COHORT), classifier)
     with whole_file(folder / QUEUE) as partial:
@@ -89,7 +95,9 @@ def queue(folder: Path, study_rule: str) -> pl.DataFrame:
         study_rule: Of the bundle that scored.
     """
     score = pl.col(f"probability_{ANY_FINDING}")
-    scored = read(folder, SCORES).filter(score.is_not_null()).select(*SLICE_KEY, score.alias("slice_score"))
+    scored = (
+        read(folder, SCORES).filter(score.is_not_null()).select(*SLICE_KEY, "model_sha256", score.alias("slice_score"))
+    )
     places = read(folder, COHORT).select(*SLICE_KEY, "slice_index", "slice_count")
     studies = (
         places.join(scored, on=SLICE_KEY)
@@ -97,7 +105,7 @@ def queue(folder: Path, study_rule: str) -> pl.DataFrame:
         .group_by("study_uid", maintain_order=True)
         .agg(
             pl.col("slice_score"),
-            pl.col("slice_count").first(),
+            pl.col("slice_count", "model_sha256").first(),
             key_slice=pl.col("slice_index").sort_by("slice_score", descending=True, maintain_order=True).first(),
         )
     )
@@ -111,7 +119,6 @@ def queue(folder: Path, study_rule: str) -> pl.DataFrame:
             pl.Series("doubt", doubts, pl.Float64),
             pl.Series("study_code", [_code(uid) for uid in studies["study_uid"]], pl.String),
             pl.Series("sentence", [without_numbers(text) for text in studies["sentence"]], pl.String),
-            key_score=pl.col("slice_score").list.max(),
         )
         .sort("doubt", "study_uid", descending=[True, False])
         .with_columns(rank=pl.int_range(1, pl.len() + 1))
@@ -132,20 +139,15 @@ def _with_pictures(studies: pl.DataFrame, cohort: pl.DataFrame, classifier: Clas
 
 
 def _picture(slices: pl.DataFrame, row: dict[str, Any], classifier: Classifier, reader: Reader) -> str | None:
-    """The key slice under its heat map, as a data URI; scored again, between its neighbors."""
+    """The key slice under its heat map, as a data URI; None where another bundle scored it."""
+    if row["model_sha256"] != classifier.card.model_sha256:
+        return None
     reach, key = classifier.card.neighbors, row["key_slice"]
     near = slices.filter(pl.col("slice_index").is_between(key - reach, key + reach))
     middle = near["slice_index"].to_list().index(key)
     item = list(classifier.slices(study_of(near), reader))[middle]
     if item.evidence is None:
         return None
-    if abs(item.probability[ANY_FINDING] - row["key_score"]) > AGREES:
-        raise ConfigError(
-            f"{classifier.card.name} gives another score than `score` wrote",
-            where="--model",
-            expected="the bundle that `score` used",
-            remedy="Name it, or run `plainscan score` again.",
-        )
     stream = io.BytesIO()
     item.overlay().save(stream, "PNG")
     return f"data:image/png;base64,{base64.b64encode(stream.getvalue()).decode()}"
