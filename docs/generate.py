@@ -22,7 +22,9 @@ from plainscan.config import Experiment, Section
 from plainscan.ct import geometry, hounsfield
 from plainscan.dicom.read import REFUSALS
 from plainscan.dicom.scan import REJECT_CODES
+from plainscan.dictionary import ROWS, describe
 from plainscan.inference.gate import NOT_ANALYZED
+from plainscan.tables import TABLES
 
 REFERENCE = Path(__file__).parent / "reference"
 MODEL_CARD = Path(__file__).parents[1] / "MODEL_CARD.md"
@@ -104,6 +106,24 @@ def exclusion_page() -> str:
     return "\n".join(lines) + "\n"
 
 
+def table_page() -> str:
+    """Every column of every table."""
+    lines = [NOTE, "# The tables\n"]
+    lines.append(
+        "All are Parquet, in the run folder; `plainscan.tables` declares them and refuses what differs. A bold"
+    )
+    lines.append(
+        "column belongs to the key, which no two rows share. Units are in the names: `_mm`, `_hu`, `_px`, `_deg`."
+    )
+    for table in TABLES:
+        stage, row = ROWS[table.name]
+        lines += [f"\n## {table.name}.parquet\n", f"Written by {stage}. A row is {row}.\n"]
+        lines += ["| column | type | meaning |", "|---|---|---|"]
+        names = ((f"**`{c.name}`**" if c.is_key else f"`{c.name}`", c) for c in describe(table))
+        lines += [f"| {name} | {column.type} | {column.meaning} |" for name, column in names]
+    return "\n".join(lines) + "\n"
+
+
 def module_page() -> str:
     """Every module in one line: the first of its docstring."""
     lines = [
@@ -157,6 +177,7 @@ def main(check: bool) -> int:
         REFERENCE / "command-line.md": command_page(),
         REFERENCE / "exclusions.md": exclusion_page(),
         REFERENCE / "modules.md": module_page(),
+        REFERENCE / "tables.md": table_page(),
     }
     if (SHIPPED_FOLDER / CARD_FILE).is_file():  # a copy without weights has no card of theirs
         pages[MODEL_CARD] = model_card(read_card(SHIPPED_FOLDER))

@@ -16,7 +16,7 @@ MODULES = sorted(SOURCE.rglob("*.py"))
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"errors", "findings", "config", "records"}),
     frozenset({"ct", "phantom", "reports", "cohort", "evaluation"}),
-    frozenset({"tables", "bundle", "pictures", "dicom", "learning"}),
+    frozenset({"tables", "dictionary", "bundle", "pictures", "dicom", "learning"}),
     frozenset({"inference"}),
     frozenset({"stages"}),
     frozenset({"cli", "__main__"}),
@@ -143,7 +143,10 @@ class Absent:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 sys.meta_path.insert(0, Absent())
 import plainscan, plainscan.cli
-for stage in ("scan", "select", "label", "images", "predict", "split", "prepare", "run", "train"):
+for stage in (
+    *("scan", "select", "label", "images", "predict", "split", "prepare", "run", "train"),
+    *("score", "slices", "disagree", "account"),
+):
     __import__(f"plainscan.stages.{stage}")
 """
 

@@ -60,7 +60,7 @@ def test_every_stage_leaves_its_artefact_and_its_record(folder: Path) -> None:
         record = json.loads((folder / f"{stage}.run.json").read_text(encoding="utf-8"))
         assert record["stage"] == stage
         assert record["outputs"]
-    for name in ("report.html", "metrics.json", "flow.svg", "model/card.json", "model/model.onnx"):
+    for name in ("report.html", "metrics.json", "flow.svg", "account.html", "model/card.json", "model/model.onnx"):
         assert (folder / name).stat().st_size > 0
 
 
@@ -68,7 +68,7 @@ def test_a_second_run_does_nothing(folder: Path, capsys: pytest.CaptureFixture[s
     before = {p: p.stat().st_mtime_ns for p in folder.rglob("*") if p.is_file()}
     run(folder.parent / "demo.toml")
     said = capsys.readouterr().err
-    assert said.count("unchanged, skipped") == 8
+    assert said.count("unchanged, skipped") == 9
     assert {p: p.stat().st_mtime_ns for p in folder.rglob("*") if p.is_file()} == before
 
 

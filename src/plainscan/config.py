@@ -102,6 +102,47 @@ class LabelSettings(Section):
     truth: FilePath | None = Field(None, description="Run folder of the phantom stage: labels from its masks.")
 
 
+class ScoreSettings(Section):
+    """Score the cohort by a bundle that has not seen its patients."""
+
+    model: BundlePath = Field(
+        SHIPPED, description="Bundle: a folder with model.onnx and card.json; plainscan is the one that comes with it."
+    )
+    keep: bool = Field(
+        False, description="Keep the scores that are there; score only patients whom the bundles before had seen."
+    )
+    engine: Engine = Field("auto", description="Arithmetic, as of `predict`.")
+    threads: Annotated[int, Field(ge=0, le=256)] = Field(0, description="Slices at a time; 0 means one per core.")
+
+
+class SlicesSettings(Section):
+    """Give each slice of a study with a finding a probability; list those that a person must read."""
+
+    answers: FilePath | None = Field(
+        None, description="CSV: the reading list with any_finding filled in; answers win over everything else."
+    )
+    numbered: Literal["none", "lowest", "highest", "instance"] = Field(
+        "none",
+        description="What slice numbers in reports count: from 1 at the lowest or highest slice, or instance numbers; "
+        "none: they are not used.",
+    )
+    absent_below: Share = Field(0.05, description="A slice below this probability is labeled without finding.")
+    present_above: Share = Field(0.95, description="A slice above this probability is labeled with a finding.")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> SlicesSettings:
+        if self.absent_below > self.present_above:
+            raise ValueError("absent_below lies above present_above; between them a person reads")
+        return self
+
+
+class DisagreeSettings(Section):
+    """Rank the studies whose report and score disagree, with key slice, heat map and sentence."""
+
+    model: BundlePath = Field(SHIPPED, description="The bundle that `score` used; it draws the heat maps.")
+    most: Annotated[int, Field(ge=0, le=500)] = Field(50, description="Studies on the page; all are in the CSV.")
+
+
 class SplitSettings(Section):
     """Split into train, tune and test by patient."""
 
@@ -126,6 +167,14 @@ class PrepareSettings(Section):
 
     size: Annotated[int, Field(ge=64, le=1024, multiple_of=32)] = Field(256, description="Side of the input, pixels.")
     neighbors: Annotated[int, Field(ge=0, le=4)] = Field(0, description="Neighboring slices on each side.")
+
+
+class AccountSettings(Section):
+    """Write the account of the cohort: flow diagram, who is in it, its tables, a data sheet."""
+
+    answers: FilePath | None = Field(
+        None, description="TOML with answers to the questions that only people can answer, by the question's name."
+    )
 
 
 class TrainSettings(Section):
@@ -225,8 +274,12 @@ class Experiment(Section):
     scan: ScanSettings | None = None
     select: SelectSettings | None = None
     label: LabelSettings | None = None
+    score: ScoreSettings | None = None
+    slices: SlicesSettings | None = None
+    disagree: DisagreeSettings | None = None
     split: SplitSettings | None = None
     prepare: PrepareSettings | None = None
+    account: AccountSettings | None = None
     train: TrainSettings | None = None
     evaluate: EvaluateSettings | None = None
 

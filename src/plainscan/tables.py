@@ -153,6 +153,8 @@ REPORT_FINDINGS: Final = Table(
         "sentence": pl.String,
         "start": pl.Int32,
         "end": pl.Int32,
+        "sites": pl.List(pl.String),
+        "slice_numbers": pl.List(pl.Int32),
     },
     ("study_uid", "finding"),
 )
@@ -207,10 +209,34 @@ PREDICTIONS: Final = Table(
     SLICE_KEY,
 )
 
+# Every slice of the cohort, scored by a bundle that has not seen its patient; null where there is no score, and why.
+SCORES: Final = Table(
+    "scores",
+    {
+        **_KEY,
+        **{f"probability_{key}": pl.Float64 for key in FINDING_KEYS},
+        "not_scored": pl.String,
+        "model_sha256": pl.String,
+    },
+    SLICE_KEY,
+)
+
+# Every slice of the cohort as `labels` has it, and where that is null a label by a person or by a probability.
+SLICE_LABELS: Final = Table(
+    "slice_labels",
+    {
+        **LABELS.columns,
+        **dict.fromkeys(("score", "usual_height"), pl.Float64),
+        "named": pl.Boolean,
+        "probability": pl.Float64,
+    },
+    SLICE_KEY,
+)
+
 SPLITS: Final = ("train", "tune", "test")
 TABLES: Final = (
     *(CATALOGUE, REJECTS, COHORT, EXCLUSIONS, REPORT_FINDINGS, LABELS),
-    *(MANIFEST, PREPARED, TRUTH, PREDICTIONS),
+    *(MANIFEST, PREPARED, TRUTH, PREDICTIONS, SCORES, SLICE_LABELS),
 )
 
 

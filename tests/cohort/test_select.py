@@ -9,10 +9,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from plainscan.cohort.flow import CHOICE_CODES, IMAGE_CODES, VOLUME_CODES, draw, flow
 from plainscan.cohort.rules import CONTRAST, PLAIN_SCAN, is_head_kernel, kernel_class, plain
 from plainscan.cohort.select import select
-from plainscan.cohort.series import CODES
 from plainscan.config import SelectSettings
 from plainscan.dicom.scan import gather, scan
 from plainscan.tables import CATALOGUE, COHORT, EXCLUSIONS, check, from_rows
@@ -334,27 +332,6 @@ def test_kernels_and_words_of_the_vendors() -> None:
     assert is_head_kernel("UB")
     assert not is_head_kernel("B30f")
     assert CONTRAST.found(PLAIN_SCAN.without(plain("CT HEAD W/O CONTRAST"))) == ""
-
-
-def test_every_code_belongs_to_one_step_of_the_flow() -> None:
-    assert (*IMAGE_CODES, *VOLUME_CODES, *CHOICE_CODES, "no_suitable_series") == tuple(CODES)
-
-
-def test_the_flow_adds_up_and_is_drawn() -> None:
-    rows = [*series(1), *series(2, 60, spacing=1.0), *series(3, convolution_kernel="H70h")]
-    rows += series(1, study_uid="1.2", series_uid="1.2.1", modality="MR", sop_class_uid="1.2.3")
-    catalogue = from_rows(rows, CATALOGUE)
-    rejects = pl.DataFrame({"code": ["not_dicom", "not_dicom", "zip_bomb"]})
-    found = flow(catalogue, *select(catalogue, SETTINGS), rejects, {"not_dicom": "not <DICOM>"})
-    numbers = [list(step["counts"].values())[-1] for step in found["steps"]]
-    assert numbers == [99, 96, 84, 72, 12]
-    for step, after in zip(found["steps"], numbers[1:], strict=False):
-        assert after == list(step["counts"].values())[-1] - sum(item["images"] for item in step["excluded"])
-    assert found["studies_without_series"] == 1
-    picture = draw(found)
-    assert picture.startswith("<svg xmlns=")
-    assert "not &lt;DICOM&gt;" in picture
-    assert "1 study has no suitable series" in picture
 
 
 def test_the_real_phantom_keeps_its_soft_axial_series(real_data: Path) -> None:

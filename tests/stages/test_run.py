@@ -9,7 +9,8 @@ from plainscan.stages import evaluate
 from plainscan.stages import run as chain
 
 ALL = (
-    'out = "{out}"\n{units}\n[phantom]\n[scan]\n[select]\n[label]\n[split]\nseed = 5\n[prepare]\n[train]\n[evaluate]\n'
+    'out = "{out}"\n{units}\n[phantom]\n[scan]\n[select]\n[label]\n[split]\nseed = 5\n[prepare]\n'
+    "[account]\n[train]\n[evaluate]\n"
 )
 
 
@@ -55,7 +56,9 @@ def test_each_unit_runs_from_the_split_on_in_its_own_folder_and_the_results_are_
     chain.run(config(tmp_path, ALL.format(out=tmp_path, units='units = ["image", "patient"]')))
     shared = [(name, tmp_path) for name in ("phantom", "scan", "select", "label")]
     own = [
-        (name, tmp_path / unit) for unit in ("image", "patient") for name in ("split", "prepare", "train", "evaluate")
+        (name, tmp_path / unit)
+        for unit in ("image", "patient")
+        for name in ("split", "prepare", "account", "train", "evaluate")
     ]
     assert [(name, folder) for name, folder, _ in calls] == shared + own
     splits = [settings for name, _, settings in calls if name == "split"]

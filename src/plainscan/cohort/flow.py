@@ -1,48 +1,69 @@
-"""The flow of a cohort: numbers in, numbers out, and why; as plain data and as one SVG picture.
+"""The flow of a cohort: numbers in, numbers out, and why, as plain data in which every box adds up.
 
-Laid out like the CONSORT diagram (Schulz 2010): what goes on runs down the left, what is left out and its reasons
-stand at the right.
+An image is left out for one reason. A series, study or patient is lost with its last image, to the reason that took
+most of its images in that step. So at each level a box is what is left of it plus what was left out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from html import escape
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Final, TypedDict
 
 import polars as pl
 
 from plainscan.cohort.series import CODES
+from plainscan.errors import TableError
+from plainscan.findings import ANY_FINDING
+from plainscan.tables import CATALOGUE, SLICE_KEY
 
 CODE_NAMES: Final = tuple(CODES)
 # Which reasons belong to which step of the selection.
 IMAGE_CODES: Final = CODE_NAMES[: CODE_NAMES.index("perfusion")]
 VOLUME_CODES: Final = CODE_NAMES[CODE_NAMES.index("perfusion") : CODE_NAMES.index("inconsistent_geometry")]
 CHOICE_CODES: Final = CODE_NAMES[CODE_NAMES.index("inconsistent_geometry") : CODE_NAMES.index("no_suitable_series")]
+STEPS: Final = (IMAGE_CODES, VOLUME_CODES, CHOICE_CODES)
+TITLES: Final = ("Images in the catalogue", "Axial CT slices in HU", "Plain soft-tissue head CT")
+COHORT_TITLE: Final = "Cohort: one series a study"
+# What a level is counted by; a Series Instance UID is only trusted within its study.
+LEVELS: Final = {"patients": ("patient",), "studies": ("study_uid",), "series": SLICE_KEY[:2], "images": ()}
+LATER: Final = {
+    "not_drawn": "not drawn into the quota of `split`",
+    "not_read": "pixels could not be read or trusted by `prepare`; its run record names them",
+}
+Counts = dict[str, int]
 
 
 class Left(TypedDict):
-    """One reason and what it took along."""
+    """One reason and what it took along: files, or images and the series, studies and patients lost with them."""
 
     code: str
     why: str
-    images: int
-    series: int
+    counts: Counts
 
 
 class Step(TypedDict):
     """One box on the left and the one at its right."""
 
     title: str
-    counts: dict[str, int]
+    counts: Counts
     excluded: list[Left]
 
 
+class Part(TypedDict):
+    """One split; `finding` counts images and studies with, without and not labeled for any finding."""
+
+    name: str
+    counts: Counts
+    finding: dict[str, Counts]
+
+
 class Flow(TypedDict):
-    """The whole diagram, and the studies that no series is left of."""
+    """The whole diagram. `shared` is how often a patient, study or series is counted in more than one split."""
 
     steps: list[Step]
-    studies_without_series: int
+    splits: list[Part]
+    shared: Counts
 
 
 def flow(
@@ -60,27 +81,148 @@ def flow(
         exclusions: The table of that name.
         rejects: The table of that name, where it is at hand.
         reject_reasons: Words for its codes.
+
+    Raises:
+        TableError: An image is neither in the cohort nor excluded, or the numbers do not add up.
     """
+    rows = _with_codes(catalogue, cohort, exclusions)
     refused = _rejects(rejects, reject_reasons or {})
-    files = catalogue.select(pl.struct("source", "path").n_unique()).item() + sum(item["images"] for item in refused)
-    images = exclusions.filter(pl.col("level") != "study")
-    parts = [_excluded(images, codes) for codes in (IMAGE_CODES, VOLUME_CODES, CHOICE_CODES)]
-    left = [catalogue.height]
-    for part in parts:
-        left.append(left[-1] - sum(item["images"] for item in part))
-    steps: list[Step] = [
-        {"title": "Files looked at", "counts": {"files": files}, "excluded": refused},
-        {"title": "Images in the catalogue", "counts": _counts(catalogue), "excluded": parts[0]},
-        {"title": "Axial CT slices in HU", "counts": {"images": left[1]}, "excluded": parts[1]},
-        {"title": "Plain soft-tissue head CT", "counts": {"images": left[2]}, "excluded": parts[2]},
-        {"title": "Cohort: one series a study", "counts": _counts(cohort), "excluded": []},
+    files = catalogue.select(pl.struct("source", "path").n_unique()).item()
+    seen = files + sum(item["counts"]["files"] for item in refused)
+    steps: list[Step] = [{"title": "Files looked at", "counts": {"files": seen}, "excluded": refused}]
+    for number, (title, codes) in enumerate(zip(TITLES, STEPS, strict=True)):
+        left = rows.filter(pl.col("step") >= number)
+        counts = ({"files": files} if number == 0 else {}) | count(left)
+        steps.append({"title": title, "counts": counts, "excluded": _excluded(left, number, codes)})
+    steps.append({"title": COHORT_TITLE, "counts": count(named(cohort)), "excluded": []})
+    found: Flow = {"steps": _shown(steps, catalogue), "splits": [], "shared": {}}
+    return checked(found)
+
+
+def with_splits(found: Flow, cohort: pl.DataFrame, manifest: pl.DataFrame, prepared: pl.DataFrame | None) -> Flow:
+    """The flow from the cohort on: what a quota or unreadable pixels cost, then the splits.
+
+    Args:
+        found: From ``flow``; its last box is the cohort.
+        cohort: The table of that name.
+        manifest: The table of that name.
+        prepared: The table of that name, where it is at hand.
+
+    Raises:
+        TableError: The numbers do not add up.
+    """
+    steps, rows = [*found["steps"]], cohort
+    for code, title, after in (("not_drawn", "In a split", manifest), ("not_read", "Slices that were read", prepared)):
+        if after is not None:
+            lost = _lost(named(rows), named(after), code)
+            if lost:
+                steps[-1] = {**steps[-1], "excluded": [lost]}
+                steps.append({"title": title, "counts": count(named(after)), "excluded": []})
+            rows = after
+    parts = [_part(named(part), str(name)) for (name,), part in rows.group_by("split", maintain_order=True)]
+    parts.sort(key=lambda part: ("train", "tune", "test").index(part["name"]))
+    whole = count(named(rows))
+    shared = {level: sum(part["counts"][level] for part in parts) - whole[level] for level in LEVELS}
+    return checked({"steps": steps, "splits": parts, "shared": {k: v for k, v in shared.items() if v}})
+
+
+def checked(found: Flow) -> Flow:
+    """The flow, if every box is the sum of those that it leads to.
+
+    Raises:
+        TableError: One is not; the message names it.
+    """
+    steps = found["steps"]
+    pairs = [
+        (step, _sum([after["counts"], *(item["counts"] for item in step["excluded"])]))
+        for step, after in pairwise(steps)
     ]
-    return {"steps": steps, "studies_without_series": exclusions.filter(pl.col("level") == "study").height}
+    if found["splits"]:
+        pairs.append((steps[-1], _sum([p["counts"] for p in found["splits"]], found["shared"])))
+    for step, total in pairs:
+        wrong = [level for level in step["counts"].keys() & total.keys() if step["counts"][level] != total[level]]
+        if wrong:
+            raise TableError(
+                ", ".join(f"{step['counts'][level]} {level}, but {total[level]} further on" for level in sorted(wrong)),
+                where=f"flow: {step['title']}",
+                expected="tables that belong together",
+                remedy="Run `plainscan select` again, then the stages after it.",
+                code="stale",
+            )
+    return found
 
 
-def _counts(table: pl.DataFrame) -> dict[str, int]:
-    names = {"patients": "patient_id", "studies": "study_uid", "series": "series_uid"}
-    return {**{name: table[column].drop_nulls().n_unique() for name, column in names.items()}, "images": table.height}
+def _sum(parts: Sequence[Counts], minus: Counts | None = None) -> Counts:
+    """Level by level, those that the first part has."""
+    taken = minus or {}
+    return {level: sum(part.get(level, 0) for part in parts) - taken.get(level, 0) for level in parts[0]}
+
+
+def named(rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows with the column `patient`: the identifier, that of the study where it is missing, else the study itself."""
+    known = pl.col("patient_id").str.strip_chars().replace("", None)
+    return rows.with_columns(patient=pl.coalesce(known, known.min().over("study_uid"), pl.col("study_uid")))
+
+
+def count(rows: pl.DataFrame) -> Counts:
+    """Patients, studies, series and images of rows with the column `patient`."""
+    return {
+        level: rows.select(pl.struct(key).n_unique()).item() if key and rows.height else rows.height
+        for level, key in LEVELS.items()
+    }
+
+
+def _with_codes(catalogue: pl.DataFrame, cohort: pl.DataFrame, exclusions: pl.DataFrame) -> pl.DataFrame:
+    """The catalogue with `patient`, `code` (null in the cohort) and `step`, the number of the step that it left in."""
+    key, series = list(CATALOGUE.key), list(SLICE_KEY[:2])
+    nth = pl.int_range(pl.len()).over(SLICE_KEY).alias("nth")  # the same instance may be left out more than once
+    rows = named(catalogue)
+    chosen = cohort.select(key)
+    kept = rows.join(chosen, on=key, how="semi", nulls_equal=True).with_columns(code=pl.lit(None, pl.String))
+    left = rows.join(chosen, on=key, how="anti", nulls_equal=True).sort("path", "frame").with_columns(nth)
+    whole = exclusions.filter(pl.col("level") == "series").select(*series, of_series="code")
+    alone = exclusions.filter(pl.col("level") == "instance").with_columns(nth)
+    alone = alone.select(*SLICE_KEY, "nth", of_image="code")
+    left = left.join(whole, on=series, how="left").join(alone, on=[*SLICE_KEY, "nth"], how="left")
+    left = left.with_columns(code=pl.coalesce("of_image", "of_series")).select(kept.columns)
+    if left["code"].null_count():
+        raise TableError(
+            f"{left['code'].null_count()} images are neither in the cohort nor excluded",
+            where="exclusions.parquet",
+            expected="tables that belong together",
+            remedy="Run `plainscan select` again, then the stages after it.",
+            code="stale",
+        )
+    steps = {code: number for number, codes in enumerate(STEPS) for code in codes}
+    numbered = pl.col("code").replace_strict(steps, default=len(STEPS), return_dtype=pl.Int32)
+    return pl.concat([kept, left]).with_columns(step=numbered)
+
+
+def _excluded(left: pl.DataFrame, number: int, codes: Sequence[str]) -> list[Left]:
+    """The reasons of a step in the order of the codes.
+
+    Args:
+        left: Rows that are there when it begins.
+        number: Which step.
+        codes: Its codes.
+    """
+    gone = left.filter(pl.col("step") == number)
+    found: dict[str, Counts] = {code: dict.fromkeys(LEVELS, 0) for code in codes}
+    for code, images in gone.group_by("code").len().iter_rows():
+        found[code]["images"] = images
+    for level, key in LEVELS.items():
+        if key:
+            for code in _last_reasons(left, number, key, codes):
+                found[code][level] += 1
+    return [{"code": code, "why": CODES[code], "counts": found[code]} for code in codes if found[code]["images"]]
+
+
+def _last_reasons(left: pl.DataFrame, number: int, key: Sequence[str], codes: Sequence[str]) -> list[str]:
+    """For each series, study or patient that a step takes the last image of: its reason."""
+    lost = left.filter((pl.col("step").max() == number).over(key))
+    order = pl.col("code").replace_strict({code: i for i, code in enumerate(codes)}, return_dtype=pl.Int32)
+    counted = lost.group_by(*key, "code").len().sort(pl.col("len"), -order, descending=True)
+    return counted.unique(list(key), keep="first", maintain_order=True)["code"].to_list()
 
 
 def _rejects(rejects: pl.DataFrame | None, reasons: Mapping[str, str]) -> list[Left]:
@@ -88,101 +230,39 @@ def _rejects(rejects: pl.DataFrame | None, reasons: Mapping[str, str]) -> list[L
         return []
     counted = rejects.group_by("code").len().sort("len", "code", descending=[True, False])
     return [
-        {"code": code, "why": reasons.get(code, code.replace("_", " ")), "images": count, "series": 0}
-        for code, count in counted.iter_rows()
+        {"code": code, "why": reasons.get(code, code.replace("_", " ")), "counts": {"files": files}}
+        for code, files in counted.iter_rows()
     ]
 
 
-def _excluded(exclusions: pl.DataFrame, codes: tuple[str, ...]) -> list[Left]:
-    counted = exclusions.group_by("code").agg(pl.col("slices").sum(), pl.col("series_uid").n_unique())
-    found = {code: (int(images), int(series)) for code, images, series in counted.iter_rows()}
-    return [
-        {"code": code, "why": CODES[code], "images": found[code][0], "series": found[code][1]}
-        for code in codes
-        if code in found
-    ]
+def _shown(steps: list[Step], catalogue: pl.DataFrame) -> list[Step]:
+    """Pictures are not selected from: the two boxes of the selection would only repeat the catalogue."""
+    pictures = "kind" in catalogue.columns and bool((catalogue["kind"] == "picture").all())
+    return [step for step in steps if not pictures or step["title"] not in TITLES[1:]]
 
 
-WIDTH: Final = 1000
-LEFT: Final = (20, 340)  # x and width in px
-RIGHT: Final = (420, 560)
-LINE: Final = 20
-PAD: Final = 14
-SPACE: Final = 28
-
-_STYLE: Final = (
-    "text{font:14px system-ui,-apple-system,'Segoe UI',sans-serif;fill:#1c2430}"
-    ".t{font-weight:600}.n{fill:#51606f}.m{text-anchor:end;font-variant-numeric:tabular-nums}"
-    "rect{fill:#fff;stroke:#8292a2;stroke-width:1.2}.out{fill:#f5f7f9;stroke:#c3ccd5}.end{fill:#eaf3ee;stroke:#3c7a57}"
-    "path{stroke:#8292a2;stroke-width:1.4;fill:none}"
-)
+def _lost(before: pl.DataFrame, after: pl.DataFrame, code: str) -> Left | None:
+    """What a later table lacks."""
+    was, now = count(before), count(after)
+    if was["images"] == now["images"]:
+        return None
+    return {"code": code, "why": LATER[code], "counts": {level: was[level] - now[level] for level in LEVELS}}
 
 
-def draw(found: Flow) -> str:
-    """The diagram as a self-contained SVG document."""
-    parts: list[str] = []
-    top = 20
-    last = len(found["steps"]) - 1
-    for index, step in enumerate(found["steps"]):
-        lines = _numbers(step["counts"])
-        if index == last and found["studies_without_series"]:
-            lost = found["studies_without_series"]
-            lines.append(f"{lost:,} {'study has' if lost == 1 else 'studies have'} no suitable series")
-        height = 2 * PAD + LINE * (1 + len(lines))
-        beside = 2 * PAD + LINE * (1 + len(step["excluded"])) if step["excluded"] else 0
-        parts += _box(LEFT, top, height, "end" if index == last else "in", step["title"], lines)
-        bottom = top + max(height, beside) + SPACE
-        if index < last:
-            x = LEFT[0] + LEFT[1] // 2
-            parts.append(f'<path d="M{x} {top + height}V{bottom}" marker-end="url(#a)"/>')
-        if step["excluded"]:
-            middle = top + height // 2
-            parts.append(f'<path d="M{sum(LEFT)} {middle}H{RIGHT[0]}" marker-end="url(#a)"/>')
-            parts += _reasons(top, beside, step["excluded"])
-        top = bottom
-    return _document(parts, top)
+def _part(rows: pl.DataFrame, name: str) -> Part:
+    studies = rows.group_by("study_uid").agg(pl.col(ANY_FINDING).max(), known=pl.col(ANY_FINDING).is_not_null().all())
+    # A study with a slice that is not labeled may still have a finding there: it counts as not labeled.
+    states = studies.select(pl.when((pl.col(ANY_FINDING) == 1) | pl.col("known")).then(pl.col(ANY_FINDING)))
+    return {
+        "name": name,
+        "counts": count(rows),
+        "finding": {"images": _states(rows[ANY_FINDING]), "studies": _states(states.to_series())},
+    }
 
 
-def _numbers(counts: dict[str, int]) -> list[str]:
-    words = [f"{count:,} {name if count != 1 else _one(name)}" for name, count in counts.items()]
-    return [", ".join(words[i : i + 2]) for i in range(0, len(words), 2)]
-
-
-def _one(name: str) -> str:
-    return {"studies": "study", "series": "series"}.get(name, name.removesuffix("s"))
-
-
-def _box(place: tuple[int, int], top: int, height: int, kind: str, title: str, lines: list[str]) -> list[str]:
-    x, width = place
-    parts = [f'<rect class="{kind}" x="{x}" y="{top}" width="{width}" height="{height}" rx="5"/>']
-    parts.append(_text(x + PAD, top + PAD + 14, title, "t"))
-    return parts + [_text(x + PAD, top + PAD + 14 + LINE * (i + 1), line, "n") for i, line in enumerate(lines)]
-
-
-def _reasons(top: int, height: int, excluded: list[Left]) -> list[str]:
-    total = sum(item["images"] for item in excluded)
-    x = RIGHT[0]
-    parts = _box(RIGHT, top, height, "out", f"Left out: {total:,}", [])
-    for row, item in enumerate(excluded, 1):
-        y = top + PAD + 14 + LINE * row
-        series = f" ({item['series']:,} series)" if item["series"] else ""
-        parts.append(_text(x + PAD + 56, y, f"{item['images']:,}", "m"))
-        parts.append(_text(x + PAD + 68, y, f"{item['why']}{series}", "n"))
-    return parts
-
-
-def _text(x: int, y: int, text: str, kind: str) -> str:
-    return f'<text class="{kind}" x="{x}" y="{y}">{escape(text)}</text>'
-
-
-def _document(parts: list[str], height: int) -> str:
-    arrow = (
-        '<defs><marker id="a" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" orient="auto">'
-        '<path d="M0 0L8 4L0 8z" style="fill:#8292a2;stroke:none"/></marker></defs>'
-    )
-    head = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" '
-        'role="img" aria-label="Flow of images from files to the cohort">'
-    )
-    paper = f'<rect width="{WIDTH}" height="{height}" style="fill:#fff;stroke:none"/>'
-    return "\n".join([head, f"<style>{_STYLE}</style>", arrow, paper, *parts, "</svg>", ""])
+def _states(known: pl.Series) -> Counts:
+    return {
+        "with": int((known == 1).sum()),
+        "without": int((known == 0).sum()),
+        "not labeled": known.null_count(),
+    }

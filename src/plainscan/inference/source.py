@@ -130,18 +130,22 @@ def _dicom(source: Path) -> Source:
             remedy=WINDOW_REMEDY,
         )
     cohort, exclusions = select(catalogue, SelectSettings(minimum_slices=1))
-    studies = [_study(group) for _, group in cohort.group_by("study_uid", maintain_order=True)]
+    studies = [study_of(group) for _, group in cohort.group_by("study_uid", maintain_order=True)]
     return Source(studies, [*_excluded(catalogue, cohort, exclusions), *map(_rejected, rejects.iter_rows(named=True))])
 
 
-def _study(group: pl.DataFrame) -> Study:
+def study_of(group: pl.DataFrame) -> Study:
+    """One study's rows of the cohort, DICOM or pictures, ready to be scored."""
     rows = group.sort("slice_index").to_dicts()
     flags = dict.fromkeys(flag for row in rows for flag in row["flags"] or ())
-    return Study([_dicom_slice(row) for row in rows], rows[0]["tilt_deg"], tuple(flags))
+    return Study([_cohort_slice(row) for row in rows], rows[0]["tilt_deg"], tuple(flags))
 
 
-def _dicom_slice(row: Row) -> Slice:
+def _cohort_slice(row: Row) -> Slice:
     def read(reader: Reader) -> tuple[HU, tuple[str, ...]]:
+        if row["kind"] == "picture":
+            window = Window(float(str(row["window_center_hu"])), float(str(row["window_width_hu"])))
+            return read_picture(Path(str(row["source"])) / str(row["path"]), window), ()
         pixels = reader.read(Place(str(row["source"]), str(row["path"]), int(str(row["frame"]))))
         return pixels.hu, tuple(pixels.flags)
 

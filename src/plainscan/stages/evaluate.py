@@ -36,6 +36,7 @@ from plainscan.stages.external import Judgement, knows_its_patients, make_ready
 from plainscan.stages.lineage import PATIENTS, check_trained_here, start_note
 from plainscan.stages.looks import LOOKS_FILE, count_look
 from plainscan.stages.record import Counts, recorded, say, track
+from plainscan.stages.slices import decided_note
 
 METRICS_FILE: Final = "metrics.json"
 REPORT_FILE: Final = "report.html"
@@ -43,6 +44,7 @@ COMPARISON_FILE: Final = "comparison.md"
 PLACE_SLICES: Final = 2000  # of train and tune, for brain area alone
 PER_PATIENT: Final = 2  # slices in the gallery
 FALLBACK: Final = 0.5  # threshold for any finding when tune allowed none
+FLOWS: Final = ("account.svg", "flow.svg")  # to the splits, or to the cohort; the first that is there is shown
 STUDY_WORDS: Final = {"mean_of_top_3": "the mean of its three highest slices"}
 
 
@@ -62,7 +64,7 @@ def run(folder: Path, settings: EvaluateSettings) -> Counts:
     """
     _need_study_extra()
     task = _task(folder, settings)
-    names = ("prepared.parquet", "prepared", "truth.parquet", "flow.svg")
+    names = ("prepared.parquet", "prepared", "truth.parquet", *FLOWS)
     bundle = [task.bundle / CARD_FILE] if task.external else [task.bundle]
     outputs = [METRICS_FILE, REPORT_FILE, f"{tables.PREDICTIONS.name}.parquet"]
     counts = recorded(
@@ -290,6 +292,7 @@ def _description(run_: _Run, predictions: pl.DataFrame) -> dict[str, Any]:
             *summary.warnings(unit, synthetic, splits, judged),
             *start_note(card, synthetic),
             *_unknown_patients(run_),
+            *decided_note(run_.test),
         ],
         "limits": summary.limits(unit, synthetic, external),
         "provenance": _provenance(run_),
@@ -336,12 +339,12 @@ def _write(
 ) -> None:
     from plainscan.evaluation.report import Picture, render
 
-    flow = run_.folder / "flow.svg"
+    flow = next((path for name in FLOWS if (path := run_.folder / name).is_file()), None)
     page = render(
         metrics,
         [Picture(*plot) for plot in plots],
         _gallery(run_, predictions.with_row_index("at"), scored, metrics["threshold"]),
-        flow.read_text(encoding="utf-8") if flow.is_file() else None,
+        flow.read_text(encoding="utf-8") if flow else None,
     )
     with tables.whole_file(run_.folder / METRICS_FILE) as partial_file:
         text = json.dumps(metrics, indent=2, ensure_ascii=False, allow_nan=False)

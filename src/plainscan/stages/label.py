@@ -14,6 +14,7 @@ from plainscan.errors import LabelError
 from plainscan.findings import ANY_FINDING, FINDING_KEYS
 from plainscan.reports.encoding import decode, table_rows
 from plainscan.reports.label import read_report
+from plainscan.reports.place import Places, read_places
 from plainscan.stages.record import Counts, recorded, say, track
 from plainscan.stages.report_files import file_bytes, read_reports
 from plainscan.tables import (
@@ -98,7 +99,16 @@ def _report_findings(path: Path, cohort: pl.DataFrame) -> pl.DataFrame:
     silent = len(studies - reports.keys())
     if silent:
         say(f"label: {silent} of {len(studies)} studies have no report")
-    rows: list[dict[str, object]] = [
+    known = track(sorted(studies & reports.keys()), "label")
+    return from_rows([row for study in known for row in _said(study, reports[study])], REPORT_FINDINGS)
+
+
+def _said(study: str, report: str) -> list[dict[str, object]]:
+    """The rows of a report."""
+    found = read_report(report)
+    normal = all(mention.status == "absent" for mention in found.values())
+    places = {} if normal else read_places(report)
+    return [
         {
             "study_uid": study,
             "finding": finding,
@@ -106,11 +116,11 @@ def _report_findings(path: Path, cohort: pl.DataFrame) -> pl.DataFrame:
             "sentence": mention.sentence,
             "start": mention.start,
             "end": mention.end,
+            "sites": list(places.get(finding, Places()).sites),
+            "slice_numbers": list(places.get(finding, Places()).slices),
         }
-        for study in track(sorted(studies & reports.keys()), "label")
-        for finding, mention in read_report(reports[study]).items()
+        for finding, mention in found.items()
     ]
-    return from_rows(rows, REPORT_FINDINGS)
 
 
 def _slice_table(path: Path, cohort: pl.DataFrame, folder: Path) -> Labels:

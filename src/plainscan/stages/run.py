@@ -15,10 +15,14 @@ from plainscan.config import Experiment, SplitSettings, read_experiment
 from plainscan.errors import ConfigError
 from plainscan.stages.record import say
 
-SHARED_STAGES: Final = ("phantom", "world", "images", "scan", "select", "label")
-UNIT_STAGES: Final = ("split", "prepare", "train", "evaluate")
+SHARED_STAGES: Final = ("phantom", "world", "images", "scan", "select", "label", "score", "slices", "disagree")
+UNIT_STAGES: Final = ("split", "prepare", "account", "train", "evaluate")
 # What the stages from split on read of the shared ones; linked into each unit's folder.
-SHARED_FILES: Final = ("cohort.parquet", "labels.parquet", "truth.parquet", "truth", "flow.json", "flow.svg")
+SHARED_FILES: Final = (
+    *("catalogue.parquet", "rejects.parquet", "exclusions.parquet", "cohort.parquet", "labels.parquet"),
+    "slice_labels.parquet",
+    *("truth.parquet", "truth", "flow.json", "flow.svg"),
+)
 
 
 def run(config: Path) -> None:

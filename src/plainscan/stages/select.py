@@ -8,7 +8,8 @@ from typing import Final
 
 import polars as pl
 
-from plainscan.cohort import flow as diagram
+from plainscan.cohort.flow import flow
+from plainscan.cohort.flow_picture import draw
 from plainscan.cohort.select import select
 from plainscan.config import SelectSettings
 from plainscan.dicom.scan import REJECT_CODES
@@ -53,9 +54,9 @@ def _work(folder: Path, settings: SelectSettings) -> Counts:
     cohort, exclusions = select(catalogue, settings)
     write(cohort, folder, COHORT)
     write(exclusions, folder, EXCLUSIONS)
-    found = diagram.flow(catalogue, cohort, exclusions, rejects, REJECT_CODES)
+    found = flow(catalogue, cohort, exclusions, rejects, REJECT_CODES)
     with whole_file(folder / FLOW_PICTURE) as partial:
-        partial.write_text(diagram.draw(found), encoding="utf-8")
+        partial.write_text(draw(found), encoding="utf-8")
     with whole_file(folder / FLOW_DATA) as partial:
         partial.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     _say_series(catalogue, cohort)

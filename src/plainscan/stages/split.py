@@ -13,8 +13,9 @@ from plainscan.cohort.split import split_slices
 from plainscan.config import SplitSettings
 from plainscan.errors import SplitError
 from plainscan.findings import ANY_FINDING
+from plainscan.stages.chain import check_fresh
 from plainscan.stages.record import Counts, recorded, say
-from plainscan.tables import COHORT, LABELS, MANIFEST, SLICE_KEY, SPLITS, read, write
+from plainscan.tables import COHORT, LABELS, MANIFEST, SLICE_KEY, SLICE_LABELS, SPLITS, Table, read, write
 
 _BY_IMAGE: Final = (
     "split by image: {shared} of {patients} patients have slices in more than one split. Neighboring slices of a "
@@ -31,19 +32,28 @@ def run(folder: Path, settings: SplitSettings) -> Counts:
     Raises:
         SplitError: A split would be empty, a quota cannot be filled, or a patient has no identifier.
         LeakError: A patient is in two splits.
+        TableError: A table is missing or stale.
     """
+    check_fresh(folder, "split")
     return recorded(
         "split",
         folder,
         settings,
         lambda: _work(folder, settings),
-        inputs=[COHORT.path(folder), LABELS.path(folder)],
+        inputs=[COHORT.path(folder), _labels(folder).path(folder)],
         outputs=[MANIFEST.path(folder)],
     )
 
 
+def _labels(folder: Path) -> Table:
+    """The last word on labels: what `slices` made of them, where it ran."""
+    return SLICE_LABELS if SLICE_LABELS.path(folder).is_file() else LABELS
+
+
 def _work(folder: Path, settings: SplitSettings) -> Counts:
-    labeled = read(folder, COHORT).join(read(folder, LABELS), on=SLICE_KEY, how="left", maintain_order="left")
+    cohort = read(folder, COHORT)
+    labels = read(folder, _labels(folder)).select(list(LABELS.columns))
+    labeled = cohort.join(labels, on=SLICE_KEY, how="left", maintain_order="left")
     if labeled.get_column(ANY_FINDING).null_count() == len(labeled):
         raise SplitError(
             f"none of {len(labeled)} slices has a known {ANY_FINDING}",
