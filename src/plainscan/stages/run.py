@@ -15,7 +15,7 @@ from plainscan.config import Experiment, SplitSettings, read_experiment
 from plainscan.errors import ConfigError
 from plainscan.stages.record import say
 
-SHARED_STAGES: Final = ("phantom", "world", "images", "scan", "select", "label")
+SHARED_STAGES: Final = ("phantom", "world", "images", "fetch", "scan", "select", "label")
 UNIT_STAGES: Final = ("split", "prepare", "train", "evaluate")
 # What the stages from split on read of the shared ones; linked into each unit's folder.
 SHARED_FILES: Final = ("cohort.parquet", "labels.parquet", "truth.parquet", "truth", "flow.json", "flow.svg")

@@ -1,0 +1,195 @@
+"""The transfer: every study that was found, several at once, each tried until it is whole or stays in the way.
+
+What has come is on the disk and is never asked for again; what has not is asked for until it comes, or until a number
+of tries in a row brought nothing new.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from plainscan.config import FetchSettings
+from plainscan.dicom.pacs import FINAL_CODES, FoundStudy, Listing, Pacs, Query, failure, hashed, is_uid, matches
+from plainscan.dicom.pacs_journal import Journal
+from plainscan.dicom.pacs_pace import Pace
+from plainscan.dicom.pacs_shelf import Shelf
+from plainscan.errors import PacsError, StorageError
+
+_GONE: Final = frozenset(("unreachable", "tls", "denied", "dropped"))
+
+Connect = Callable[[], Pacs]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a study.
+
+    Args:
+        study: As it was found; without a UID for an accession number that has none.
+        folder: Its folder's name; empty without a UID.
+        state: ``complete``, ``partial`` or ``failed``.
+        code: Why not complete, of ``pacs.TRANSFER_CODES``; ``no_series`` also when complete.
+        expected: Instances that it has, as far as is known.
+        instances: Instances that have come.
+        size: Their bytes.
+        missing: UIDs of those that have not.
+    """
+
+    study: FoundStudy
+    folder: str
+    state: str
+    code: str = ""
+    expected: int = 0
+    instances: int = 0
+    size: int = 0
+    missing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """What all studies share: settings, how to reach the PACS, where to put things, the limits, the journal."""
+
+    settings: FetchSettings
+    connect: Connect
+    root: Path
+    pace: Pace
+    journal: Journal
+
+    def find(self, asked: list[Query]) -> tuple[list[FoundStudy], list[str]]:
+        """Ask for studies; each is found once.
+
+        Returns:
+            The studies, and the accession numbers that found none.
+
+        Raises:
+            PacsError: The PACS does not answer, after the retries.
+        """
+        found: dict[str, FoundStudy] = {}
+        nothing: list[str] = []
+        pacs = self.connect()
+        try:
+            for query in asked:
+                self.pace.wait_for_hours()
+                studies = [s for s in self._insist(pacs, query) if matches(s, query, self.settings)]
+                found |= {study.uid: study for study in studies}
+                nothing += [query.accession] if query.accession and not studies else []
+        finally:
+            pacs.close()
+        return list(found.values()), nothing
+
+    def _insist(self, pacs: Pacs, query: Query) -> list[FoundStudy]:
+        for tries in range(self.settings.retries + 1):
+            try:
+                return pacs.find(query)
+            except PacsError as error:
+                if error.code in FINAL_CODES or error.code == "not_reached" or tries == self.settings.retries:
+                    raise
+                self.pace.back_off(tries)
+        raise failure("unreachable")
+
+    def bring_all(self, studies: list[FoundStudy]) -> Iterator[Outcome]:
+        """Bring studies, several at once; their outcomes as they end, ``not_reached`` for those left when it stopped.
+
+        Raises:
+            StorageError: The disk is full. What has come stays.
+        """
+        with ThreadPoolExecutor(self.settings.at_once) as pool:
+            futures = {pool.submit(self._bring_or_leave, study): study for study in studies}
+            try:
+                for future in as_completed(futures):
+                    yield future.result()
+            except BaseException:
+                self.pace.stop()
+                _cancel(futures)
+                raise
+
+    def _bring_or_leave(self, study: FoundStudy) -> Outcome:
+        try:
+            self.pace.check()
+            outcome = self.bring(study)
+        except PacsError as error:
+            outcome = Outcome(study, hashed(study.uid), "failed", error.code)
+        except StorageError:
+            self.pace.stop()  # here, not where it is noticed: the next study would begin meanwhile
+            raise
+        counts = {"expected": outcome.expected, "instances": outcome.instances, "bytes": outcome.size}
+        if outcome.code != "not_reached":
+            self.pace.count(outcome.code in _GONE and not outcome.instances)
+            self.journal.note(outcome.folder, state=outcome.state, code=outcome.code, **counts)
+        return outcome
+
+    def bring(self, study: FoundStudy) -> Outcome:
+        """Bring one study.
+
+        Raises:
+            PacsError: It was stopped (``not_reached``).
+            StorageError: The disk is full.
+        """
+        if not is_uid(study.uid):
+            return Outcome(study, hashed(study.uid), "failed", "bad_uid")
+        shelf = Shelf(self.root, study.uid, self.pace)
+        shelf.tidy()
+        listing: Listing = {}
+        tries = 0
+        while True:
+            before, _ = shelf.count()
+            code = ""
+            try:
+                with closing(self.connect()) as pacs:
+                    self.pace.wait_for_hours()
+                    listing = listing or _checked(pacs.instances(study.uid))
+                    code = self._bring_missing(pacs, study.uid, listing, shelf)
+            except PacsError as error:
+                if error.code == "not_reached":
+                    return _judge(study, listing, shelf, error.code)
+                code = error.code
+            outcome = _judge(study, listing, shelf, code)
+            tries = 0 if shelf.count()[0] > before else tries + 1
+            if outcome.state == "complete" or outcome.code in FINAL_CODES or tries > self.settings.retries:
+                return outcome
+            self.pace.back_off(max(tries - 1, 0))
+
+    def _bring_missing(self, pacs: Pacs, study_uid: str, listing: Listing, shelf: Shelf) -> str:
+        """Ask for what is missing, series by series; the code of what went wrong with one of them."""
+        code = ""
+        for series_uid, instances in listing.items():
+            missing = [uid for uid in instances if is_uid(uid) and not shelf.has(uid)]
+            if not missing or not is_uid(series_uid):
+                continue
+            self.pace.wait_for_hours()
+            try:
+                pacs.bring(study_uid, series_uid, missing, len(missing) == len(instances), shelf.keep)
+            except PacsError as error:
+                if error.code not in ("refused", "not_sent", "not_asked_for"):
+                    raise
+                code = error.code
+        return code
+
+
+def _checked(listing: Listing) -> Listing:
+    """Each instance once: a PACS may list one twice."""
+    return {series: list(dict.fromkeys(instances)) for series, instances in listing.items()}
+
+
+def _judge(study: FoundStudy, listing: Listing, shelf: Shelf, code: str) -> Outcome:
+    uids = [(series, uid) for series, instances in listing.items() for uid in instances]
+    missing = tuple(uid for _, uid in uids if not shelf.has(uid))
+    here, size = shelf.count()
+    if not uids and not code:
+        return Outcome(study, shelf.folder.name, "complete", "no_series")
+    if uids and not missing:
+        return Outcome(study, shelf.folder.name, "complete", "", len(uids), here, size)
+    if any(not (is_uid(series) and is_uid(uid)) for series, uid in uids if uid in set(missing)):
+        code = code or "bad_uid"
+    state = "partial" if here else "failed"
+    return Outcome(study, shelf.folder.name, state, code or "not_sent", len(uids), here, size, missing)
+
+
+def _cancel(futures: dict[Future[Outcome], FoundStudy]) -> None:
+    for future in futures:
+        future.cancel()

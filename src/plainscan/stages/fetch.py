@@ -1,0 +1,212 @@
+"""Stage ``fetch``: studies from a PACS into ``fetched/``, and ``transfers`` with what became of each."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import logging
+import warnings
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from plainscan.config import FetchSettings
+from plainscan.dicom.pacs import TRANSFER_CODES, FoundStudy, hashed, queries
+from plainscan.dicom.pacs_journal import Journal
+from plainscan.dicom.pacs_open import opened
+from plainscan.dicom.pacs_pace import Clock, Pace
+from plainscan.dicom.pacs_shelf import Shelf
+from plainscan.dicom.pacs_transfer import Outcome, Transfer
+from plainscan.errors import PacsError, SourceError
+from plainscan.stages.record import Counts, recorded, say, track
+from plainscan.tables import TRANSFERS, from_rows, write
+
+FOLDER: Final = "fetched"
+SHOWN: Final = 20  # studies that are not complete, line by line
+FOR_GOOD: Final = ("not_found", "vanished")  # another run would not bring these either
+# Their messages hold UIDs, URLs and values of headers.
+_TALKATIVE: Final = ("pynetdicom", "dicomweb_client", "urllib3", "requests", "retrying", "pydicom", "keyring")
+
+
+def run(folder: Path, settings: FetchSettings, clock: Clock | None = None) -> Counts:
+    """Bring what is not here yet into ``fetched/``, and write ``transfers.parquet``.
+
+    Args:
+        folder: The run folder.
+        settings: What to ask whom for.
+        clock: None for the machine's.
+
+    Raises:
+        ConfigError: Credentials, certificates or the port are not usable.
+        PacsError: The PACS does not answer, or a study is not complete; what has come stays.
+        StorageError: The disk is full; what has come stays.
+    """
+    today = clock.now() if clock else datetime.now()
+    ended = settings.until is not None and settings.until < today.date().isoformat()
+    outputs = [folder / FOLDER, TRANSFERS.path(folder)]
+    inputs = [settings.accessions] if settings.accessions else []
+    return recorded(
+        "fetch",
+        folder,
+        settings,
+        lambda: _work(folder, settings, today, clock),
+        inputs=inputs,
+        outputs=outputs,
+        rules="" if ended else today.date().isoformat(),  # tomorrow there may be more
+    )
+
+
+def _work(folder: Path, settings: FetchSettings, today: datetime, clock: Clock | None) -> Counts:
+    accessions = read_accessions(settings.accessions) if settings.accessions else []
+    pace = Pace(settings.bytes_per_second, settings.hours, settings.wait_s, clock)
+    with _quiet(), opened(settings) as connect:
+        journal = Journal(folder, _digest(settings, accessions))
+        transfer = Transfer(settings, connect, folder / FOLDER, pace, journal)
+        studies, nothing = transfer.find(queries(settings, accessions, today.date()))
+        outcomes = [Outcome(FoundStudy("", number), "", "failed", "not_found") for number in nothing]
+        done, open_ = _sort(transfer, studies)
+        outcomes += done
+        outcomes += _vanished(transfer, studies)
+        say(f"fetch: {len(studies)} studies found, {len(done)} of them complete before")
+        try:
+            for outcome in track(transfer.bring_all(open_), "fetch", total=len(open_)):
+                outcomes.append(outcome)  # so that what ended is in the account when it is stopped
+        finally:
+            (folder / FOLDER).mkdir(exist_ok=True)
+            _account(folder, outcomes, open_)
+    return _conclude(outcomes)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence the libraries, whose messages and warnings name patients."""
+    loggers = [logging.getLogger(name) for name in _TALKATIVE]
+    levels = [logger.level for logger in loggers]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for logger in loggers:
+            logger.setLevel(logging.CRITICAL + 1)
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
+
+
+def read_accessions(path: Path) -> list[str]:
+    """The first column of a text or CSV file, each number once; a heading without a digit is skipped.
+
+    Raises:
+        SourceError: Not readable, empty, or a line is no accession number. The message names the line, not its text.
+    """
+    try:
+        rows = list(csv.reader(path.read_text(encoding="utf-8-sig").splitlines()))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise SourceError("cannot be read", where=str(path), expected="a text or CSV file in UTF-8") from error
+    numbers: dict[str, None] = {}
+    for line, row in enumerate(rows, 1):
+        text = row[0].strip() if row else ""
+        if not text or (line == 1 and not any(c.isdigit() for c in text)):
+            continue
+        if len(text) > 16 or set(text) & set("*?\\") or not text.isprintable():  # SH, PS3.5 6.2; no wildcards
+            expected = "an accession number: at most 16 characters, no * ? or backslash"
+            raise SourceError("no accession number", where=f"{path}: line {line}", expected=expected)
+        numbers[text] = None
+    if not numbers:
+        raise SourceError("no accession number", where=str(path), expected="one a line, in the first column")
+    return list(numbers)
+
+
+def _digest(settings: FetchSettings, accessions: list[str]) -> str:
+    """Name of what is asked for whom: settings that change the answer, none that change how it comes."""
+    names = ("pacs", "since", "until", "modality", "body_part", "description")
+    text = "\n".join([*(str(getattr(settings, name)) for name in names), *accessions])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _sort(transfer: Transfer, studies: list[FoundStudy]) -> tuple[list[Outcome], list[FoundStudy]]:
+    """Studies that were complete and of which every file still lies here, and the others."""
+    done: list[Outcome] = []
+    open_: list[FoundStudy] = []
+    for study in studies:
+        shelf = Shelf(transfer.root, study.uid, transfer.pace)
+        known = transfer.journal.whole(shelf.folder.name)
+        here, size = shelf.count()
+        if known is not None and known == here:
+            done.append(Outcome(study, shelf.folder.name, "complete", "" if here else "no_series", here, here, size))
+        else:
+            open_.append(study)
+            if shelf.folder.name not in transfer.journal.found:
+                transfer.journal.note(shelf.folder.name)
+    return done, open_
+
+
+def _vanished(transfer: Transfer, studies: list[FoundStudy]) -> list[Outcome]:
+    """Studies that this query found before, but no longer; what has come of them stays."""
+    now = {hashed(study.uid) for study in studies}
+    gone = [folder for folder in transfer.journal.found if folder not in now]
+    outcomes = []
+    for folder in gone:
+        here = len(list((transfer.root / folder).glob("*.dcm")))
+        is_whole = here > 0 and transfer.journal.whole(folder) == here
+        state = "complete" if is_whole else "partial" if here else "failed"
+        outcomes.append(Outcome(FoundStudy(""), folder, state, "" if is_whole else "vanished", here, here))
+    return outcomes
+
+
+def _account(folder: Path, outcomes: list[Outcome], open_: list[FoundStudy]) -> None:
+    """Write the table: one row a study, also for those that were not reached."""
+    ended = {outcome.study.uid for outcome in outcomes}
+    left = [Outcome(s, hashed(s.uid), "failed", "not_reached") for s in open_ if s.uid not in ended]
+    rows: list[dict[str, object]] = [
+        {
+            "study_uid": outcome.study.uid or None,
+            "accession_number": outcome.study.accession or None,
+            "study_date": outcome.study.date or None,
+            "folder": outcome.folder or None,
+            "state": outcome.state,
+            "code": outcome.code or None,
+            "expected": outcome.expected,
+            "instances": outcome.instances,
+            "bytes": outcome.size,
+            "missing": list(outcome.missing),
+        }
+        for outcome in [*outcomes, *left]
+    ]
+    write(from_rows(rows, TRANSFERS), folder, TRANSFERS)
+
+
+def _conclude(outcomes: list[Outcome]) -> Counts:
+    """Say what is not complete, and count.
+
+    Raises:
+        PacsError: Nothing was found, or something is missing that another run could bring.
+    """
+    open_ = [outcome for outcome in outcomes if outcome.state != "complete"]
+    for outcome in open_[:SHOWN]:
+        name = f"study {outcome.folder}" if outcome.folder else "an accession number"
+        lacking = f", {len(outcome.missing)} of {outcome.expected} missing" if outcome.expected else ""
+        say(f"fetch: {name}: {outcome.state}{lacking}: {TRANSFER_CODES[outcome.code]}")
+    if len(open_) > SHOWN:
+        say(f"fetch: ... and {len(open_) - SHOWN} more")
+    if not any(outcome.folder for outcome in outcomes):
+        expected = "at least one study"
+        raise PacsError("no study found", where="PACS", expected=expected, remedy="Check the filters.", code="no_study")
+    again = [outcome for outcome in open_ if outcome.code not in FOR_GOOD]
+    if again:
+        raise PacsError(
+            f"{len(again)} of {len(outcomes)} studies are not complete",
+            where="PACS",
+            remedy=f"{TRANSFERS.name}.parquet says why. Run the same command again: only what is missing is asked for.",
+            code="incomplete",
+        )
+    states = Counter(outcome.state for outcome in outcomes)
+    return {
+        "studies": len(outcomes),
+        **{state: states[state] for state in ("complete", "partial", "failed")},
+        "instances": sum(outcome.instances for outcome in outcomes),
+        "bytes": sum(outcome.size for outcome in outcomes),
+    }

@@ -1,0 +1,146 @@
+"""The transfer against a PACS that drops, withholds, lies and goes away; against real ones in test_pacs_real."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+from tests.dicom.build import ROOT
+from tests.dicom.pacs_fake import FakePacs, Time, instance, transfer
+
+from plainscan.dicom.pacs import FoundStudy, Query, hashed
+from plainscan.dicom.pacs_pace import LOST, Pace
+from plainscan.dicom.pacs_shelf import Shelf
+from plainscan.errors import PacsError, StorageError
+
+STUDY = FoundStudy(f"{ROOT}1", "A1", "20200105", "CT HEAD")
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(str(p.relative_to(folder)) for p in (folder / "fetched").rglob("*") if p.is_file())
+
+
+def test_a_study_is_brought_under_names_that_are_hashes(tmp_path: Path) -> None:
+    outcome = transfer(tmp_path, pacs := FakePacs()).bring(STUDY)
+    assert (outcome.state, outcome.expected, outcome.instances, outcome.missing) == ("complete", 5, 5, ())
+    assert pacs.asked == [(f"{ROOT}1.1", True)]
+    assert files(tmp_path) == sorted(f"fetched/{hashed(STUDY.uid)}/{hashed(uid)}.dcm" for uid in pacs.sent)
+
+
+def test_after_dropped_connections_only_the_missing_are_asked_for_and_none_comes_twice(tmp_path: Path) -> None:
+    pacs = FakePacs()
+    pacs.drops = [2, 1]
+    outcome = transfer(tmp_path, pacs, time := Time()).bring(STUDY)
+    assert outcome.state == "complete"
+    assert len(pacs.sent) == len(set(pacs.sent)) == 5
+    assert [whole for _, whole in pacs.asked] == [True, False, False]
+    assert time.waits == [2.0, 2.0]  # each try brought something, so the wait did not grow
+
+
+def test_a_study_that_stays_incomplete_is_partial_and_says_what_is_missing(tmp_path: Path) -> None:
+    pacs = FakePacs()
+    pacs.withheld = {f"{ROOT}1.1.3"}
+    outcome = transfer(tmp_path, pacs, time := Time()).bring(STUDY)
+    assert (outcome.state, outcome.code, outcome.instances) == ("partial", "not_sent", 4)
+    assert outcome.missing == (f"{ROOT}1.1.3",)
+    assert time.waits == [2.0, 2.0, 4.0]
+    assert len(pacs.sent) == 4
+
+
+def test_a_study_of_which_nothing_comes_has_failed(tmp_path: Path) -> None:
+    pacs = FakePacs()
+    pacs.down = True
+    outcome = transfer(tmp_path, pacs).bring(STUDY)
+    assert (outcome.state, outcome.code, outcome.instances) == ("failed", "unreachable", 0)
+
+
+def test_a_uid_that_would_steer_a_path_is_never_asked_for(tmp_path: Path) -> None:
+    pacs = FakePacs()
+    pacs.listings[STUDY.uid][f"{ROOT}1.1"].append("../../evil")
+    outcome = transfer(tmp_path, pacs).bring(STUDY)
+    assert (outcome.state, outcome.code, outcome.missing) == ("partial", "bad_uid", ("../../evil",))
+    assert transfer(tmp_path, pacs).bring(FoundStudy("../../evil")).code == "bad_uid"
+    assert len(files(tmp_path)) == 5
+    assert "../../evil" not in pacs.sent
+
+
+def test_an_instance_that_was_not_asked_for_is_not_kept(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path, STUDY.uid, Pace())
+    for data in (instance(f"{ROOT}2", f"{ROOT}1.1", f"{ROOT}1.1.1"), instance(STUDY.uid, "1", "1.2"), b"", b"x" * 500):
+        with pytest.raises(PacsError) as caught:
+            shelf.keep(f"{ROOT}1.1.1", data)
+        assert caught.value.code == "not_asked_for"
+    assert shelf.count() == (0, 0)
+
+
+def test_a_full_disk_stops_all_leaves_nothing_half_written_and_the_next_run_brings_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pacs, room = FakePacs(3), [7]
+    sync = os.fsync
+
+    def fill(handle: int) -> None:
+        if Path(f"/proc/self/fd/{handle}").readlink().suffix == ".partial":
+            room[0] -= 1
+            if room[0] < 0:
+                raise OSError(errno.ENOSPC, "No space left on device")
+        sync(handle)
+
+    found = [FoundStudy(uid) for uid in pacs.listings]
+    with monkeypatch.context() as full:
+        full.setattr(os, "fsync", fill)
+        with pytest.raises(StorageError, match="No space left"):
+            list(transfer(tmp_path, pacs).bring_all(found))
+    assert len(files(tmp_path)) == 7
+    assert not [name for name in files(tmp_path) if "partial" in name]
+    kept = set(files(tmp_path))
+    outcomes = list(transfer(tmp_path, pacs).bring_all(found))
+    assert [outcome.state for outcome in outcomes] == ["complete"] * 3
+    assert kept < set(files(tmp_path))
+    assert len(files(tmp_path)) == 15
+    assert len(pacs.sent) == 16  # the one that found no room came again
+
+
+def test_what_a_killed_process_left_half_written_is_removed(tmp_path: Path) -> None:
+    folder = tmp_path / "fetched" / hashed(STUDY.uid)
+    folder.mkdir(parents=True)
+    (folder / f".{hashed(f'{ROOT}1.1.1')}.dcm.partial").write_bytes(b"half")
+    assert transfer(tmp_path, FakePacs()).bring(STUDY).state == "complete"
+    assert len(files(tmp_path)) == 5
+
+
+def test_a_pacs_that_has_gone_ends_the_transfer_and_the_rest_is_not_reached(tmp_path: Path) -> None:
+    pacs = FakePacs(30)
+    pacs.down = True
+    outcomes = list(transfer(tmp_path, pacs, retries=0).bring_all([FoundStudy(uid) for uid in pacs.listings]))
+    codes = [outcome.code for outcome in outcomes]
+    assert codes.count("unreachable") == LOST
+    assert codes.count("not_reached") == 30 - LOST
+
+
+def test_a_query_is_retried_and_then_says_why_not(tmp_path: Path) -> None:
+    pacs = FakePacs()
+    pacs.down = True
+    with pytest.raises(PacsError) as caught:
+        transfer(tmp_path, pacs, time := Time()).find([Query("20200105")])
+    assert caught.value.code == "unreachable"
+    assert time.waits == [2.0, 4.0]
+
+
+def test_an_accession_number_without_a_study_is_not_lost(tmp_path: Path) -> None:
+    found, nothing = transfer(tmp_path, FakePacs(2)).find([Query("", "A2"), Query("", "A9")])
+    assert [study.accession for study in found] == ["A2"]
+    assert nothing == ["A9"]
+
+
+def test_a_series_that_has_begun_is_ended_and_the_next_one_waits_for_the_hours(tmp_path: Path) -> None:
+    time = Time("2020-01-01 05:59")
+    pacs = FakePacs()
+    pacs.listings[STUDY.uid][f"{ROOT}1.2"] = [f"{ROOT}1.2.1"]
+    size = len(instance(STUDY.uid, f"{ROOT}1.1", f"{ROOT}1.1.1"))
+    bring = transfer(tmp_path, pacs, time, hours="22:00-06:00", bytes_per_second=size // 60).bring
+    assert bring(STUDY).state == "complete"
+    assert time.passed_s > 16 * 3600
+    assert time.waits[:5] == [pytest.approx(60, abs=1)] * 5  # the first series, slowed down; its hours ended meanwhile
