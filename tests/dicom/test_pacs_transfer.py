@@ -1,13 +1,16 @@
-"""The transfer against a PACS that drops, withholds, lies and goes away; against real ones in test_pacs_real."""
+"""The transfer against a PACS that drops, withholds, lies and goes away; real ones are in tests/stages."""
 
 from __future__ import annotations
 
 import errno
 import os
+import tracemalloc
+import zlib
 from pathlib import Path
 
 import pytest
-from tests.dicom.build import ROOT
+from pydicom.uid import DeflatedExplicitVRLittleEndian
+from tests.dicom.build import ROOT, ct, encode
 from tests.dicom.pacs_fake import FakePacs, Time, instance, transfer
 
 from plainscan.dicom.pacs import FoundStudy, Query, hashed
@@ -73,6 +76,26 @@ def test_an_instance_that_was_not_asked_for_is_not_kept(tmp_path: Path) -> None:
             shelf.keep(f"{ROOT}1.1.1", data)
         assert caught.value.code == "not_asked_for"
     assert shelf.count() == (0, 0)
+
+
+@pytest.mark.parametrize("fault", ["garbage", "bomb", "cut"])
+def test_an_instance_that_no_parser_can_read_is_not_kept_and_does_not_end_the_transfer(
+    fault: str, tmp_path: Path
+) -> None:
+    whole = encode(ct(StudyInstanceUID=STUDY.uid, SOPInstanceUID=f"{ROOT}1.1.1"), DeflatedExplicitVRLittleEndian)
+    start = 144 + int.from_bytes(whole[140:144], "little")
+    zeros = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    bomb = b"".join(zeros.compress(bytes(1 << 20)) for _ in range(300)) + zeros.flush()
+    data = whole[:start] + {"garbage": b"\xff" * 99, "bomb": bomb, "cut": whole[start : start + 40]}[fault]
+    tracemalloc.start()
+    with pytest.raises(PacsError) as caught:
+        Shelf(tmp_path, STUDY.uid, Pace()).keep(f"{ROOT}1.1.1", data)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert caught.value.code == "not_asked_for"
+    assert peak < 32 << 20
+    Shelf(tmp_path, STUDY.uid, Pace()).keep(f"{ROOT}1.1.1", whole)
+    assert len(list(tmp_path.rglob("*.dcm"))) == 1
 
 
 def test_a_full_disk_stops_all_leaves_nothing_half_written_and_the_next_run_brings_the_rest(

@@ -6,16 +6,14 @@ be remembered of an instance, so nothing can disagree after a crash.
 
 from __future__ import annotations
 
-import io
 import os
 from contextlib import suppress
 from pathlib import Path
 
-from pydicom import dcmread
-from pydicom.errors import InvalidDicomError
-
+from plainscan.dicom.header import header_of
 from plainscan.dicom.pacs import failure, hashed
 from plainscan.dicom.pacs_pace import Pace
+from plainscan.errors import DicomError
 from plainscan.tables import whole_file
 
 
@@ -60,7 +58,11 @@ class Shelf:
         self._pace.spend(len(data))
         if self.has(instance_uid):
             return
-        if _identity(data) != (self._study_uid, instance_uid):
+        try:
+            values = header_of(data).values
+        except DicomError:
+            raise failure("not_asked_for") from None
+        if (values["study_uid"], values["instance_uid"]) != (self._study_uid, instance_uid):
             raise failure("not_asked_for")
         with whole_file(self.path(instance_uid)) as partial, partial.open("wb") as file:
             file.write(data)
@@ -71,11 +73,3 @@ class Shelf:
         """How many files lie here, and their bytes."""
         sizes = [file.stat().st_size for file in self.folder.glob("*.dcm")]
         return len(sizes), sum(sizes)
-
-
-def _identity(data: bytes) -> tuple[str, str]:
-    try:
-        ds = dcmread(io.BytesIO(data), stop_before_pixels=True, specific_tags=["StudyInstanceUID", "SOPInstanceUID"])
-        return str(ds.get("StudyInstanceUID", "")), str(ds.get("SOPInstanceUID", ""))
-    except (InvalidDicomError, ValueError, KeyError, AttributeError, EOFError, NotImplementedError):
-        return "", ""
