@@ -75,7 +75,7 @@ def test_an_instance_that_was_not_asked_for_is_not_kept(tmp_path: Path) -> None:
         with pytest.raises(PacsError) as caught:
             shelf.keep(f"{ROOT}1.1.1", data)
         assert caught.value.code == "not_asked_for"
-    assert shelf.count() == (0, 0)
+    assert shelf.sizes() == {}
 
 
 @pytest.mark.parametrize("fault", ["garbage", "bomb", "cut"])
@@ -141,6 +141,48 @@ def test_a_pacs_that_has_gone_ends_the_transfer_and_the_rest_is_not_reached(tmp_
     codes = [outcome.code for outcome in outcomes]
     assert codes.count("unreachable") == LOST
     assert codes.count("not_reached") == 30 - LOST
+
+
+def test_studies_that_were_not_reached_are_accounted_for_with_what_lies_here(tmp_path: Path) -> None:
+    pacs = FakePacs(2)
+    pacs.withheld = {f"{ROOT}1.1.5"}
+    first = transfer(tmp_path, pacs, retries=0)
+    assert first.bring(STUDY).state == "partial"
+    size = len(instance(STUDY.uid, f"{ROOT}1.1", f"{ROOT}1.1.1"))
+    first.pace.stop()
+    outcome, other = first.bring_all([STUDY, FoundStudy(f"{ROOT}2")])
+    if outcome.study != STUDY:
+        outcome, other = other, outcome
+    assert (outcome.state, outcome.code, outcome.expected) == ("partial", "not_reached", None)
+    assert (outcome.instances, outcome.size) == (4, 4 * size)
+    assert (other.state, other.instances) == ("failed", 0)
+
+
+def test_a_study_that_had_begun_counts_as_lost_when_the_pacs_is_gone(tmp_path: Path) -> None:
+    pacs = FakePacs(30)
+    pacs.withheld = {uid for listing in pacs.listings.values() for uids in listing.values() for uid in uids[1:]}
+    studies = [FoundStudy(uid) for uid in pacs.listings]
+    list(transfer(tmp_path, pacs, retries=0).bring_all(studies))
+    pacs.down = True
+    codes = [outcome.code for outcome in transfer(tmp_path, pacs, retries=0).bring_all(studies)]
+    assert codes.count("unreachable") == LOST
+
+
+def test_files_that_another_query_brought_are_not_counted(tmp_path: Path) -> None:
+    pacs = FakePacs()
+    transfer(tmp_path, pacs).bring(STUDY)
+    del pacs.listings[STUDY.uid][f"{ROOT}1.1"][2:]
+    outcome = transfer(tmp_path, pacs).bring(STUDY)
+    assert (outcome.state, outcome.expected, outcome.instances) == ("complete", 2, 2)
+
+
+def test_a_series_of_which_the_pacs_names_no_instance_is_not_taken_for_complete(tmp_path: Path) -> None:
+    pacs = FakePacs()
+    pacs.listings[STUDY.uid][f"{ROOT}1.2"] = []
+    outcome = transfer(tmp_path, pacs).bring(STUDY)
+    assert (outcome.state, outcome.code, outcome.instances) == ("partial", "not_listed", 5)
+    pacs.listings[STUDY.uid][f"{ROOT}1.2"] = [f"{ROOT}1.2.1"]
+    assert transfer(tmp_path, pacs).bring(STUDY).state == "complete"
 
 
 def test_a_query_is_retried_and_then_says_why_not(tmp_path: Path) -> None:

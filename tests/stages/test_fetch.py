@@ -63,6 +63,20 @@ def dcmtk(files: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Iterat
         yield server
 
 
+@pytest.fixture
+def empty(tmp_path: Path) -> Iterator[Server]:
+    (tmp_path / "empty").mkdir()
+    with orthanc(tmp_path / "empty") as server:
+        yield server
+
+
+@pytest.fixture
+def empty_dcmtk(tmp_path: Path) -> Iterator[Server]:
+    (tmp_path / "empty").mkdir()
+    with dcmqrscp(tmp_path / "empty") as server:
+        yield server
+
+
 @pytest.fixture(autouse=True)
 def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(USER_VARIABLE, USER)
@@ -247,6 +261,30 @@ def test_a_pacs_that_is_not_there_is_named_as_such(tmp_path: Path, pacs: Server)
         with pytest.raises(PacsError) as caught:
             fetch.run(tmp_path, settings(gone, way))
         assert caught.value.code == "unreachable"
+
+
+@pytest.mark.parametrize("way", ["web", "get", "dcmtk get"])
+def test_what_a_study_has_gained_since_it_was_complete_is_brought(
+    way: str, tmp_path: Path, files: list[Path], request: pytest.FixtureRequest
+) -> None:
+    server: Server = request.getfixturevalue("empty_dcmtk" if "dcmtk" in way else "empty")
+    ours = [file for file in files if file.name.startswith("1-")]
+    for part in (ours[:5], ours[5:]):
+        send(server, part)
+        (tmp_path / "fetch.run.json").unlink(missing_ok=True)  # as on the next day
+        fetch.run(tmp_path, settings(server, way))
+    assert pixels(fetched(tmp_path)) == pixels(ours)
+
+
+def test_a_study_that_is_complete_and_has_gained_nothing_is_not_listed_again(
+    tmp_path: Path, pacs: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from plainscan.dicom.pacs_web import WebPacs
+
+    fetch.run(tmp_path, settings(pacs))
+    (tmp_path / "fetch.run.json").unlink()
+    monkeypatch.setattr(WebPacs, "instances", lambda *_: pytest.fail("listed again"))
+    assert fetch.run(tmp_path, settings(pacs))["complete"] == 3
 
 
 def test_a_study_that_has_gone_is_not_forgotten(tmp_path: Path, pacs: Server) -> None:

@@ -27,6 +27,7 @@ TRANSFER_CODES: Final = {
     "denied": "the PACS does not let us in: AE title, address, user or password",
     "dropped": "the connection ended in the middle, or the PACS gave no answer in time",
     "refused": "the PACS answered the request with an error",
+    "not_listed": "the PACS names no instance of one of the series",
     "not_sent": "the PACS said it was done before everything had come",
     "not_asked_for": "the PACS sent another instance than the one asked for; it was not kept",
     "bad_uid": "the PACS gave a UID that is not one; it is not asked for",
@@ -49,12 +50,16 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class FoundStudy:
-    """One study as the PACS describes it; what it does not say is empty."""
+    """One study as the PACS describes it; what it does not say is empty.
+
+    ``instances`` is its own count of them, in all series: it is only compared with an earlier one.
+    """
 
     uid: str
     accession: str = ""
     date: str = ""
     description: str = ""
+    instances: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,14 @@ class DimsePacs:
         """See ``pacs.Pacs``."""
         asked = _identifier("STUDY", StudyInstanceUID="", ModalitiesInStudy=self._settings.modality)
         asked.StudyDate, asked.AccessionNumber, asked.StudyDescription = query.dates, query.accession, ""
-        names = ("StudyInstanceUID", "AccessionNumber", "StudyDate", "StudyDescription")
+        asked.NumberOfStudyRelatedInstances = None
+        names = (
+            "StudyInstanceUID",
+            "AccessionNumber",
+            "StudyDate",
+            "StudyDescription",
+            "NumberOfStudyRelatedInstances",
+        )
         return [FoundStudy(*(_text(row, name) for name in names)) for row in self._ask(asked)]
 
     def instances(self, study_uid: str) -> Listing:

@@ -10,9 +10,21 @@ import json
 import os
 import threading
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 NAME: Final = "fetch.journal.jsonl"
+
+
+class Whole(NamedTuple):
+    """A study that was complete.
+
+    Args:
+        instances: How many were asked for and came.
+        told: How many the PACS then counted, in all series; empty when it did not say.
+    """
+
+    instances: int
+    told: str
 
 
 class Journal:
@@ -27,7 +39,7 @@ class Journal:
         self._path, self._query = folder / NAME, query
         self._lock = threading.Lock()
         self._found: dict[str, None] = {}
-        self._whole: dict[str, int] = {}
+        self._whole: dict[str, Whole] = {}
         for line in self._lines():
             self._learn(line)
 
@@ -45,10 +57,11 @@ class Journal:
         return lines
 
     def _learn(self, line: dict[str, Any]) -> None:
-        if line.get("query") == self._query:
-            self._found[line["study"]] = None
-        if line.get("state") == "complete" and line.get("query") == self._query:
-            self._whole[line["study"]] = int(line.get("instances", 0))
+        if line.get("query") != self._query:
+            return
+        self._found[line["study"]] = None
+        if line.get("state") == "complete":
+            self._whole[line["study"]] = Whole(int(line.get("instances", 0)), str(line.get("told", "")))
         elif "state" in line:
             self._whole.pop(line["study"], None)
 
@@ -57,24 +70,25 @@ class Journal:
         """Folders of the studies that this query found before."""
         return list(self._found)
 
-    def whole(self, folder: str) -> int | None:
-        """How many instances a study has that was complete; None for one that was not."""
+    def whole(self, folder: str) -> Whole | None:
+        """What was known of a study when it was complete; None for one that was not."""
         return self._whole.get(folder)
 
-    def note(self, folder: str, **what: str | int) -> None:
-        """Write a line, so that it is on the disk when this returns.
+    def note(self, *folders: str, **what: str | int) -> None:
+        """Write a line for each folder, so that they are on the disk when this returns.
 
         Raises:
             OSError: The disk is full or cannot be written.
         """
-        line: dict[str, Any] = {"study": folder, "query": self._query, **what}
+        lines: list[dict[str, Any]] = [{"study": folder, "query": self._query, **what} for folder in folders]
         with self._lock, self._path.open("ab+") as file:
             file.seek(0, os.SEEK_END)
             if file.tell():
                 file.seek(-1, os.SEEK_END)
                 if file.read(1) != b"\n":  # a crash, or a full disk, cut the last line off
                     file.write(b"\n")
-            file.write(json.dumps(line).encode() + b"\n")
+            file.write(b"".join(json.dumps(line).encode() + b"\n" for line in lines))
             file.flush()
             os.fsync(file.fileno())
-            self._learn(line)
+            for line in lines:
+                self._learn(line)

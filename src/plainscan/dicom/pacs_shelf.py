@@ -69,7 +69,6 @@ class Shelf:
             file.flush()
             os.fsync(file.fileno())  # else a power cut could leave a name without its bytes
 
-    def count(self) -> tuple[int, int]:
-        """How many files lie here, and their bytes."""
-        sizes = [file.stat().st_size for file in self.folder.glob("*.dcm")]
-        return len(sizes), sum(sizes)
+    def sizes(self) -> dict[str, int]:
+        """Bytes of the files that lie here, by the hash of the instance's UID."""
+        return {file.stem: file.stat().st_size for file in self.folder.glob("*.dcm")}

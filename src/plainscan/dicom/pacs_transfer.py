@@ -34,8 +34,8 @@ class Outcome:
         folder: Its folder's name; empty without a UID.
         state: ``complete``, ``partial`` or ``failed``.
         code: Why not complete, of ``pacs.TRANSFER_CODES``; ``no_series`` also when complete.
-        expected: Instances that it has, as far as is known.
-        instances: Instances that have come.
+        expected: Instances that were asked for; None when it was not listed.
+        instances: Of these, how many have come; of one that was not listed, how many lie here.
         size: Their bytes.
         missing: UIDs of those that have not.
     """
@@ -44,7 +44,7 @@ class Outcome:
     folder: str
     state: str
     code: str = ""
-    expected: int = 0
+    expected: int | None = None
     instances: int = 0
     size: int = 0
     missing: tuple[str, ...] = ()
@@ -110,18 +110,35 @@ class Transfer:
 
     def _bring_or_leave(self, study: FoundStudy) -> Outcome:
         try:
+            return self._bring_and_note(study)
+        except (StorageError, OSError):
+            self.pace.stop()  # here, not where it is noticed: the next study would begin meanwhile
+            raise
+
+    def _bring_and_note(self, study: FoundStudy) -> Outcome:
+        try:
             self.pace.check()
             outcome = self.bring(study)
         except PacsError as error:
-            outcome = Outcome(study, hashed(study.uid), "failed", error.code)
-        except StorageError:
-            self.pace.stop()  # here, not where it is noticed: the next study would begin meanwhile
-            raise
-        counts = {"expected": outcome.expected, "instances": outcome.instances, "bytes": outcome.size}
+            outcome = self.left(study, error.code)
         if outcome.code != "not_reached":
-            self.pace.count(outcome.code in _GONE and not outcome.instances)
-            self.journal.note(outcome.folder, state=outcome.state, code=outcome.code, **counts)
+            self.pace.count(outcome.code in _GONE)
+            self.journal.note(
+                outcome.folder,
+                state=outcome.state,
+                code=outcome.code,
+                instances=outcome.instances,
+                told=study.instances,
+            )
         return outcome
+
+    def left(self, study: FoundStudy, code: str = "not_reached") -> Outcome:
+        """What lies here of a study that was not gone on with."""
+        return _judge(study, None, self.shelf(study), code)
+
+    def shelf(self, study: FoundStudy) -> Shelf:
+        """Where a study's instances lie, or would."""
+        return Shelf(self.root, study.uid, self.pace)
 
     def bring(self, study: FoundStudy) -> Outcome:
         """Bring one study.
@@ -130,26 +147,27 @@ class Transfer:
             PacsError: It was stopped (``not_reached``).
             StorageError: The disk is full.
         """
+        shelf = self.shelf(study)
         if not is_uid(study.uid):
-            return Outcome(study, hashed(study.uid), "failed", "bad_uid")
-        shelf = Shelf(self.root, study.uid, self.pace)
+            return _judge(study, None, shelf, "bad_uid")
         shelf.tidy()
-        listing: Listing = {}
+        listing: Listing | None = None
         tries = 0
         while True:
-            before, _ = shelf.count()
+            before = len(shelf.sizes())
             code = ""
             try:
                 with closing(self.connect()) as pacs:
                     self.pace.wait_for_hours()
-                    listing = listing or _checked(pacs.instances(study.uid))
+                    if listing is None or not all(listing.values()):
+                        listing = _checked(pacs.instances(study.uid))
                     code = self._bring_missing(pacs, study.uid, listing, shelf)
             except PacsError as error:
                 if error.code == "not_reached":
                     return _judge(study, listing, shelf, error.code)
                 code = error.code
             outcome = _judge(study, listing, shelf, code)
-            tries = 0 if shelf.count()[0] > before else tries + 1
+            tries = 0 if len(shelf.sizes()) > before else tries + 1
             if outcome.state == "complete" or outcome.code in FINAL_CODES or tries > self.settings.retries:
                 return outcome
             self.pace.back_off(max(tries - 1, 0))
@@ -176,18 +194,21 @@ def _checked(listing: Listing) -> Listing:
     return {series: list(dict.fromkeys(instances)) for series, instances in listing.items()}
 
 
-def _judge(study: FoundStudy, listing: Listing, shelf: Shelf, code: str) -> Outcome:
-    uids = [(series, uid) for series, instances in listing.items() for uid in instances]
-    missing = tuple(uid for _, uid in uids if not shelf.has(uid))
-    here, size = shelf.count()
-    if not uids and not code:
-        return Outcome(study, shelf.folder.name, "complete", "no_series")
-    if uids and not missing:
-        return Outcome(study, shelf.folder.name, "complete", "", len(uids), here, size)
-    if any(not (is_uid(series) and is_uid(uid)) for series, uid in uids if uid in set(missing)):
+def _judge(study: FoundStudy, listing: Listing | None, shelf: Shelf, code: str) -> Outcome:
+    sizes, name = shelf.sizes(), shelf.folder.name
+    if listing is None:
+        return Outcome(study, name, "partial" if sizes else "failed", code, None, len(sizes), sum(sizes.values()))
+    if not listing:
+        return Outcome(study, name, "complete", "no_series", 0)
+    asked = {uid: series for series, uids in listing.items() for uid in uids}
+    here = [sizes[hashed(uid)] for uid in asked if hashed(uid) in sizes]
+    missing = tuple(uid for uid in asked if hashed(uid) not in sizes)
+    if not missing and all(listing.values()):
+        return Outcome(study, name, "complete", "", len(asked), len(here), sum(here))
+    if any(not (is_uid(asked[uid]) and is_uid(uid)) for uid in missing):
         code = code or "bad_uid"
-    state = "partial" if here else "failed"
-    return Outcome(study, shelf.folder.name, state, code or "not_sent", len(uids), here, size, missing)
+    code = code or ("not_sent" if missing else "not_listed")
+    return Outcome(study, name, "partial" if here else "failed", code, len(asked), len(here), sum(here), missing)
 
 
 def _cancel(futures: dict[Future[Outcome], FoundStudy]) -> None:

@@ -27,6 +27,7 @@ PAGE: Final = 500
 STORED_SYNTAX: Final = (("application/dicom", "*"),)
 STUDY, SERIES, INSTANCE = "0020000D", "0020000E", "00080018"
 ACCESSION, DATE, DESCRIPTION, MODALITY, BODY_PART = "00080050", "00080020", "00081030", "00080060", "00180015"
+COUNT: Final = "00201208"
 _DENIED: Final = (401, 403, 407)
 
 Row = dict[str, Any]
@@ -64,14 +65,14 @@ class WebPacs:
         asked = {"StudyDate": query.dates, "AccessionNumber": query.accession}
         filters = {name: value for name, value in asked.items() if value}
         filters["ModalitiesInStudy"] = self._settings.modality
-        fields = ["StudyDate", "AccessionNumber", "StudyDescription"]
+        fields = ["StudyDate", "AccessionNumber", "StudyDescription", "NumberOfStudyRelatedInstances"]
         rows = _pages(
             STUDY,
             lambda offset: self._client.search_for_studies(
                 limit=PAGE, offset=offset, fields=fields, search_filters=filters
             ),
         )
-        return [FoundStudy(*(_text(row, tag) for tag in (STUDY, ACCESSION, DATE, DESCRIPTION))) for row in rows]
+        return [FoundStudy(*(_text(row, tag) for tag in (STUDY, ACCESSION, DATE, DESCRIPTION, COUNT))) for row in rows]
 
     def instances(self, study_uid: str) -> Listing:
         """See ``pacs.Pacs``."""

@@ -18,7 +18,6 @@ from plainscan.dicom.pacs import TRANSFER_CODES, FoundStudy, hashed, queries
 from plainscan.dicom.pacs_journal import Journal
 from plainscan.dicom.pacs_open import opened
 from plainscan.dicom.pacs_pace import Clock, Pace
-from plainscan.dicom.pacs_shelf import Shelf
 from plainscan.dicom.pacs_transfer import Outcome, Transfer
 from plainscan.errors import PacsError, SourceError
 from plainscan.stages.record import Counts, recorded, say, track
@@ -76,7 +75,9 @@ def _work(folder: Path, settings: FetchSettings, today: datetime, clock: Clock |
                 outcomes.append(outcome)  # so that what ended is in the account when it is stopped
         finally:
             (folder / FOLDER).mkdir(exist_ok=True)
-            _account(folder, outcomes, open_)
+            ended = {outcome.study.uid for outcome in outcomes}
+            outcomes += [transfer.left(study) for study in open_ if study.uid not in ended]
+            _account(folder, outcomes)
     return _conclude(outcomes)
 
 
@@ -128,19 +129,18 @@ def _digest(settings: FetchSettings, accessions: list[str]) -> str:
 
 
 def _sort(transfer: Transfer, studies: list[FoundStudy]) -> tuple[list[Outcome], list[FoundStudy]]:
-    """Studies that were complete and of which every file still lies here, and the others."""
+    """Studies that were complete, have gained nothing since and of which every file still lies here; and the others."""
     done: list[Outcome] = []
     open_: list[FoundStudy] = []
     for study in studies:
-        shelf = Shelf(transfer.root, study.uid, transfer.pace)
-        known = transfer.journal.whole(shelf.folder.name)
-        here, size = shelf.count()
-        if known is not None and known == here:
-            done.append(Outcome(study, shelf.folder.name, "complete", "" if here else "no_series", here, here, size))
+        sizes, name = transfer.shelf(study).sizes(), hashed(study.uid)
+        here, code = len(sizes), "" if sizes else "no_series"
+        if study.instances and transfer.journal.whole(name) == (here, study.instances):
+            done.append(Outcome(study, name, "complete", code, here, here, sum(sizes.values())))
         else:
             open_.append(study)
-            if shelf.folder.name not in transfer.journal.found:
-                transfer.journal.note(shelf.folder.name)
+    known = set(transfer.journal.found)
+    transfer.journal.note(*(name for study in open_ if (name := hashed(study.uid)) not in known))
     return done, open_
 
 
@@ -150,17 +150,17 @@ def _vanished(transfer: Transfer, studies: list[FoundStudy]) -> list[Outcome]:
     gone = [folder for folder in transfer.journal.found if folder not in now]
     outcomes = []
     for folder in gone:
-        here = len(list((transfer.root / folder).glob("*.dcm")))
-        is_whole = here > 0 and transfer.journal.whole(folder) == here
-        state = "complete" if is_whole else "partial" if here else "failed"
-        outcomes.append(Outcome(FoundStudy(""), folder, state, "" if is_whole else "vanished", here, here))
+        sizes = [file.stat().st_size for file in (transfer.root / folder).glob("*.dcm")]
+        known = transfer.journal.whole(folder)
+        expected = known.instances if known else None
+        state = "complete" if sizes and len(sizes) == expected else "partial" if sizes else "failed"
+        code = "" if state == "complete" else "vanished"
+        outcomes.append(Outcome(FoundStudy(""), folder, state, code, expected, len(sizes), sum(sizes)))
     return outcomes
 
 
-def _account(folder: Path, outcomes: list[Outcome], open_: list[FoundStudy]) -> None:
-    """Write the table: one row a study, also for those that were not reached."""
-    ended = {outcome.study.uid for outcome in outcomes}
-    left = [Outcome(s, hashed(s.uid), "failed", "not_reached") for s in open_ if s.uid not in ended]
+def _account(folder: Path, outcomes: list[Outcome]) -> None:
+    """Write the table: one row a study."""
     rows: list[dict[str, object]] = [
         {
             "study_uid": outcome.study.uid or None,
@@ -174,7 +174,7 @@ def _account(folder: Path, outcomes: list[Outcome], open_: list[FoundStudy]) -> 
             "bytes": outcome.size,
             "missing": list(outcome.missing),
         }
-        for outcome in [*outcomes, *left]
+        for outcome in outcomes
     ]
     write(from_rows(rows, TRANSFERS), folder, TRANSFERS)
 
