@@ -13,6 +13,7 @@ from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
@@ -39,9 +40,21 @@ def _check_day(value: str) -> str:
 
 def _check_pacs(value: str) -> str:
     """No password in it: a command line and a run record are read by others. The value is never repeated."""
-    if not re.fullmatch(r"https?://[^\s/@?#]+(/[^\s@?#]*)?|dicoms?://[^\s/@:]+@[^\s/@:]+:\d{1,5}", value):
+    if not re.fullmatch(rf"https?://[^\s/@?#]+(/[^\s@?#]*)?|dicoms?://{_TITLE}@[^\s/@:]+:\d+", value) or not _port(
+        value
+    ):
         raise ValueError("expected http(s)://HOST/DICOMWEB or dicom(s)://AE_TITLE@HOST:PORT, without user and password")
     return value
+
+
+_TITLE: Final = r"[!-.0-9;-?A-\[\]-~]{1,16}"  # as AeTitle, without what ends it in an address
+
+
+def _port(address: str) -> bool:
+    try:
+        return urlsplit(address).port != 0
+    except ValueError:
+        return False
 
 
 FilePath = Annotated[Path, BeforeValidator(_parse_path)]
@@ -59,9 +72,9 @@ PacsAddress = Annotated[str, AfterValidator(_check_pacs)]
 # Days and hours stay text: they are compared, written to a record and shown as they were given.
 Day = Annotated[str, AfterValidator(_check_day)]
 Hours = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$")]
-AeTitle = Annotated[
-    str, Field(pattern=r"^[!-\[\]-~]([ -\[\]-~]{0,14}[!-\[\]-~])?$")
-]  # PS3.5 6.2: 16 of ASCII, no backslash
+# PS3.5 6.2: 16 of ASCII, no backslash.
+AeTitle = Annotated[str, Field(pattern=r"^[!-\[\]-~]([ -\[\]-~]{0,14}[!-\[\]-~])?$")]
+Modality = Annotated[str, Field(pattern=r"^[A-Z0-9]{1,16}$")]  # no wildcard: series are compared with it here too
 Network = Literal["resnet18", "resnet50", "resnet18-fine", "resnet50-fine"]
 Windows = Annotated[tuple[WindowPair, ...], BeforeValidator(_parse_windows), Field(min_length=1)]
 
@@ -112,7 +125,7 @@ class FetchSettings(Section):
     since: Day | None = Field(None, description="First day of the studies, YYYY-MM-DD.")
     until: Day | None = Field(None, description="Last day of the studies, YYYY-MM-DD; none: today.")
     accessions: FilePath | None = Field(None, description="Text or CSV file; first column: accession numbers.")
-    modality: str = Field("CT", description="Modality of the series.")
+    modality: Modality = Field("CT", description="Modality of the series.")
     body_part: str | None = Field(None, description="Body part of the series; one without a body part is copied too.")
     description: str | None = Field(None, description="Words in the study description; * and ? stand for others.")
     retrieve: Literal["get", "move"] = Field("get", description="DIMSE: C-GET, or C-MOVE to --listen.")

@@ -25,6 +25,7 @@ TRANSFER_CODES: Final = {
     "unreachable": "no connection to the PACS",
     "tls": "the certificate of the PACS is not trusted, or it does not trust ours",
     "denied": "the PACS does not let us in: AE title, address, user or password",
+    "busy": "the PACS lets nobody else in just now",
     "dropped": "the connection ended in the middle, or the PACS gave no answer in time",
     "refused": "the PACS answered the request with an error",
     "not_listed": "the PACS names no instance of one of the series",
@@ -131,7 +132,7 @@ def matches(study: FoundStudy, query: Query, settings: FetchSettings) -> bool:
 
 def is_wanted(series: FoundSeries, settings: FetchSettings) -> bool:
     """Whether a series has the modality and body part; one whose body part the PACS does not give passes."""
-    if series.modality.upper() != settings.modality.upper():
+    if series.modality != settings.modality:
         return False
     return not (settings.body_part and series.body_part) or _like(series.body_part, settings.body_part)
 

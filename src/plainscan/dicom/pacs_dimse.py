@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import socket
 import ssl
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import closing, suppress
 from typing import Any, Final
 
@@ -21,7 +21,7 @@ from pynetdicom.pdu_primitives import UserIdentityNegotiation
 
 from plainscan.config import FetchSettings
 from plainscan.dicom.pacs import FoundSeries, FoundStudy, Keep, Listing, Query, failure, is_wanted
-from plainscan.dicom.pacs_receive import CLASSES, SYNTAXES, Inbox, Receiver, uid_of
+from plainscan.dicom.pacs_receive import SYNTAXES, Inbox, Receiver, uid_of
 from plainscan.dicom.pacs_secure import Credentials, client_context
 from plainscan.errors import PacsError
 
@@ -31,6 +31,7 @@ MOVE: Final = str(sop.StudyRootQueryRetrieveInformationModelMove)  # type: ignor
 LIST: Final = 200  # UIDs in one request: a UI value may have 64 KiB (PS3.5 7.1.2)
 SUCCESS: Final = 0x0000
 SOME_FAILED: Final = 0xB000
+TRANSIENT: Final = 2  # result of a rejection, PS3.8 9.3.4: not now
 PENDING: Final = (0xFF00, 0xFF01)
 
 Statuses = Iterable[tuple[Dataset, Dataset | None]]
@@ -89,7 +90,7 @@ class DimsePacs:
         if self._asking is None or not self._asking.is_established:
             self._asking = self._associate([(FIND, None)])
         rows: list[Dataset] = []
-        for status, row in self._asking.send_c_find(asked, FIND):
+        for status, row in _answers(lambda assoc: assoc.send_c_find(asked, FIND), self._asking):
             code = _code(status)
             if code in PENDING:
                 rows += [row] if row is not None else []
@@ -112,17 +113,19 @@ class DimsePacs:
         self._inbox = inbox
         if self._bringing is None or not self._bringing.is_established:
             contexts: list[tuple[str, str | None]] = [(GET, None)]
-            contexts += [(name, syntax) for name in CLASSES for syntax in SYNTAXES]
+            contexts += [(name, syntax) for name, accepted in SYNTAXES.items() for syntax in accepted]
             handlers: Any = [(evt.EVT_C_STORE, lambda event: self._inbox.take(uid_of(event), event))]
-            roles = [build_role(name, scp_role=True) for name in CLASSES]
+            roles = [build_role(name, scp_role=True) for name in SYNTAXES]
             self._bringing = self._associate(contexts, roles, handlers)
-        _follow(self._bringing, self._bringing.send_c_get(identifier, GET), inbox, "C-GET")
+        statuses = _answers(lambda assoc: assoc.send_c_get(identifier, GET), self._bringing)
+        _follow(self._bringing, statuses, inbox, "C-GET")
 
     def _move(self, identifier: Dataset, inbox: Inbox, receiver: Receiver) -> None:
         if self._bringing is None or not self._bringing.is_established:
             self._bringing = self._associate([(MOVE, None)])
         with receiver.open(inbox):
-            statuses = self._bringing.send_c_move(identifier, self._settings.ae_title, MOVE)
+            title = self._settings.ae_title
+            statuses = _answers(lambda assoc: assoc.send_c_move(identifier, title, MOVE), self._bringing)
             _follow(self._bringing, statuses, inbox, "C-MOVE")
 
     def _associate(
@@ -141,7 +144,10 @@ class DimsePacs:
                 return assoc
             assoc.release()
             raise failure("denied", "the PACS does not offer this service to us")
-        raise failure("denied") if assoc.is_rejected else self._why()
+        if assoc.is_rejected:
+            answer = assoc.acceptor.primitive
+            raise failure("busy" if answer is not None and answer.result == TRANSIENT else "denied")
+        raise self._why()
 
     def _identity(self) -> list[UserIdentityNegotiation]:
         if not self._shown.user:
@@ -195,6 +201,13 @@ def _retrieval(level: str, study_uid: str, series_uid: str) -> Dataset:
     ds = Dataset()  # unique keys alone: no character set in a retrieval
     ds.QueryRetrieveLevel, ds.StudyInstanceUID, ds.SeriesInstanceUID = level, study_uid, series_uid
     return ds
+
+
+def _answers(ask: Callable[[Association], Statuses], assoc: Association) -> Statuses:
+    try:
+        yield from ask(assoc)
+    except RuntimeError:  # it has ended since it was looked at
+        raise failure("dropped") from None
 
 
 def _follow(assoc: Association, statuses: Statuses, inbox: Inbox, name: str) -> None:

@@ -19,20 +19,29 @@ from plainscan.dicom.pacs import Keep
 from plainscan.dicom.pacs_secure import server_context
 from plainscan.errors import ConfigError, PacsError
 
-# A context each, so that the PACS can send an instance as it is stored. 10 x 8 of the 128 that an association may have.
-SYNTAXES: Final = (
+_USUAL: Final = (
     *(syntaxes.ExplicitVRLittleEndian, syntaxes.ImplicitVRLittleEndian, syntaxes.DeflatedExplicitVRLittleEndian),
     *(syntaxes.JPEGBaseline8Bit, syntaxes.JPEGExtended12Bit, syntaxes.JPEGLosslessSV1, syntaxes.JPEGLSLossless),
     *(syntaxes.JPEG2000Lossless, syntaxes.JPEG2000, syntaxes.RLELossless),
 )
-CLASSES: Final = tuple(
-    str(getattr(sop, name))
-    for name in (
-        *("CTImageStorage", "EnhancedCTImageStorage", "LegacyConvertedEnhancedCTImageStorage"),
-        *("MRImageStorage", "EnhancedMRImageStorage", "SecondaryCaptureImageStorage"),
-        *("ComputedRadiographyImageStorage", "DigitalXRayImageStorageForPresentation"),
-    )
+_RARE: Final = (
+    *(syntaxes.ExplicitVRBigEndian, syntaxes.JPEGLossless, syntaxes.JPEGLSNearLossless),
+    *(syntaxes.HTJ2KLossless, syntaxes.HTJ2KLosslessRPCL, syntaxes.HTJ2K),
 )
+# A context each, so that the PACS can send an instance as it is stored: an association may have 128 in all.
+_NAMED: Final = {
+    **dict.fromkeys(("CTImageStorage", "EnhancedCTImageStorage"), _USUAL + _RARE),
+    **dict.fromkeys(
+        (
+            *("LegacyConvertedEnhancedCTImageStorage", "MRImageStorage", "EnhancedMRImageStorage"),
+            *("SecondaryCaptureImageStorage", "MultiFrameGrayscaleByteSecondaryCaptureImageStorage"),
+            *("MultiFrameGrayscaleWordSecondaryCaptureImageStorage", "MultiFrameTrueColorSecondaryCaptureImageStorage"),
+            *("ComputedRadiographyImageStorage", "DigitalXRayImageStorageForPresentation"),
+        ),
+        _USUAL,
+    ),
+}
+SYNTAXES: Final = {str(getattr(sop, name)): accepted for name, accepted in _NAMED.items()}
 SUCCESS: Final = 0x0000
 OUT_OF_RESOURCES: Final = 0xA700
 NOT_ASKED_FOR: Final = 0xA900  # data set does not match, PS3.4 B.2.3
@@ -92,8 +101,9 @@ class Receiver:
         ae = AE(settings.ae_title)
         ae.require_called_aet = True
         ae.network_timeout = settings.timeout_s
-        for name in CLASSES:
-            ae.add_supported_context(name, list(SYNTAXES))
+        ae.maximum_associations = 4 * settings.at_once  # strangers may hold some
+        for name, accepted in SYNTAXES.items():
+            ae.add_supported_context(name, list(accepted))
         ae.add_supported_context("1.2.840.10008.1.1")  # Verification: administrators try a new destination with C-ECHO
         handlers: Any = [(evt.EVT_C_STORE, self._store)]
         context = server_context(settings) if settings.pacs.startswith("dicoms:") else None

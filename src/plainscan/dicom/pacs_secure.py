@@ -7,9 +7,10 @@ never on a command line, in a record, a journal or a message.
 from __future__ import annotations
 
 import os
+import socket
 import ssl
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from plainscan.config import FetchSettings
@@ -92,9 +93,20 @@ def client_context(settings: FetchSettings) -> ssl.SSLContext:
 
 def server_context(settings: FetchSettings) -> ssl.SSLContext:
     """TLS as who is connected to, for C-MOVE: the PACS has to show a certificate too."""
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=_ca(settings))
+    context = _Later(ssl.PROTOCOL_TLS_SERVER)
+    context.load_verify_locations(ca) if (ca := _ca(settings)) else context.load_default_certs(ssl.Purpose.CLIENT_AUTH)
     context.verify_mode = ssl.CERT_REQUIRED
     return _ours(context, settings)
+
+
+class _Later(ssl.SSLContext):
+    """Shakes hands at the first read, on the thread of the connection.
+
+    pynetdicom would do it on the thread that lets everybody in: one who connects and says nothing would keep all out.
+    """
+
+    def wrap_socket(self, sock: socket.socket, *_: Any, **__: Any) -> ssl.SSLSocket:
+        return super().wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
 
 
 def _ca(settings: FetchSettings) -> str | None:

@@ -20,7 +20,7 @@ from plainscan.dicom.pacs_pace import Pace
 from plainscan.dicom.pacs_shelf import Shelf
 from plainscan.errors import PacsError, StorageError
 
-_GONE: Final = frozenset(("unreachable", "tls", "denied", "dropped"))
+_GONE: Final = frozenset(("unreachable", "tls", "denied", "busy", "dropped"))
 
 Connect = Callable[[], Pacs]
 
