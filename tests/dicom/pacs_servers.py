@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import requests
 from pydicom import dcmread
 from tests.conftest import absent
 from tests.dicom.build import ct, encode
@@ -203,6 +204,17 @@ def send(server: Server, files: Sequence[Path], tls: tuple[Path, Path] | None = 
         [*command, "127.0.0.1", str(server.dicom_port), *map(str, files)], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def stored(server: Server) -> list[bytes]:
+    """The files that an Orthanc holds."""
+
+    def get(path: str) -> bytes:
+        answer = requests.get(f"http://127.0.0.1:{server.http_port}/{path}", auth=(USER, PASSWORD), timeout=20)
+        answer.raise_for_status()
+        return answer.content
+
+    return [get(f"instances/{name}/file") for name in json.loads(get("instances"))]
 
 
 def studies(folder: Path) -> list[Path]:

@@ -27,6 +27,7 @@ from tests.dicom.pacs_servers import (
     program,
     self_signed,
     send,
+    stored,
     studies,
 )
 
@@ -109,6 +110,11 @@ def test_every_way_brings_every_instance_unchanged(
     assert table["study_uid"].to_list() == [f"{ROOT}{n}" for n in (1, 2, 3)]
     assert table["expected"].to_list() == table["instances"].to_list() == [9, 4, 3]
     assert table["state"].to_list() == ["complete"] * 3
+
+
+def test_over_dicomweb_files_come_byte_by_byte_as_the_pacs_holds_them(tmp_path: Path, pacs: Server) -> None:
+    fetch.run(tmp_path, settings(pacs))
+    assert sorted(path.read_bytes() for path in fetched(tmp_path)) == sorted(stored(pacs))
 
 
 @pytest.mark.parametrize("way", ["web", "get", "dcmtk get"])

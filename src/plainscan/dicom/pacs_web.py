@@ -5,16 +5,14 @@ Instances are asked for one by one, in the transfer syntax they are stored in: w
 
 from __future__ import annotations
 
-import io
 import ssl
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from email.message import Message
 from typing import Any, Final
 
 import requests
 from dicomweb_client.web import DICOMwebClient
-from pydicom import dcmwrite
-from pydicom.errors import InvalidDicomError
 from requests.auth import AuthBase
 from urllib3.exceptions import ProtocolError
 
@@ -24,7 +22,8 @@ from plainscan.dicom.pacs_secure import Credentials
 from plainscan.errors import PacsError
 
 PAGE: Final = 500
-STORED_SYNTAX: Final = (("application/dicom", "*"),)
+FILE_BYTES: Final = 2 << 30
+STORED: Final = {"Accept": 'multipart/related; type="application/dicom"; transfer-syntax=*'}
 STUDY, SERIES, INSTANCE = "0020000D", "0020000E", "00080018"
 ACCESSION, DATE, DESCRIPTION, MODALITY, BODY_PART = "00080050", "00080020", "00081030", "00080060", "00180015"
 COUNT: Final = "00201208"
@@ -57,7 +56,8 @@ class WebPacs:
             self._session.auth = _Bearer(shown.token)
         elif shown.user:
             self._session.auth = (shown.user, shown.password)
-        self._client = DICOMwebClient(settings.pacs.rstrip("/"), self._session, timeout=settings.timeout_s)
+        self._address = settings.pacs.rstrip("/")
+        self._client = DICOMwebClient(self._address, self._session, timeout=settings.timeout_s)
         self._client.set_http_retry_params(retry=False)  # retries are pacs_transfer's
 
     def find(self, query: Query) -> list[FoundStudy]:
@@ -98,10 +98,8 @@ class WebPacs:
         for uid in instances:
             try:
                 with _answers():
-                    ds = self._client.retrieve_instance(study_uid, series_uid, uid, STORED_SYNTAX)
-                    data = io.BytesIO()
-                    dcmwrite(data, ds, enforce_file_format=True)  # its elements are unread, so written as they came
-                keep(uid, data.getvalue())
+                    data = self._file(f"studies/{study_uid}/series/{series_uid}/instances/{uid}")
+                keep(uid, data)
             except PacsError as error:
                 if error.code not in ("refused", "not_asked_for"):
                     raise
@@ -109,9 +107,41 @@ class WebPacs:
         if problem:
             raise problem
 
+    def _file(self, path: str) -> bytes:
+        """A file as the PACS holds it: dicomweb-client would parse it, however large it inflates, and write it anew."""
+        with self._session.get(
+            f"{self._address}/{path}", headers=STORED, stream=True, timeout=self._settings.timeout_s
+        ) as answer:
+            answer.raise_for_status()
+            body = bytearray()
+            for chunk in answer.iter_content(1 << 18):
+                body += chunk
+                if len(body) > FILE_BYTES:
+                    raise failure("refused", "an instance without an end")
+            return _only_part(bytes(body), answer.headers.get("Content-Type", ""))
+
     def close(self) -> None:
         """See ``pacs.Pacs``."""
         self._session.close()
+
+
+def _only_part(body: bytes, content_type: str) -> bytes:
+    """The one file in an answer (RFC 2046 5.1.1), whose closing boundary says that it is whole.
+
+    Raises:
+        ValueError: There is none, or more than one.
+    """
+    kind = Message()
+    kind["Content-Type"] = content_type
+    if kind.get_content_type() == "application/dicom":  # against the standard, but unmistakable
+        return body
+    boundary = b"\r\n--" + str(kind.get_boundary("")).encode()
+    _, first, rest = (b"\r\n" + body).partition(boundary + b"\r\n")
+    _, headed, rest = rest.partition(b"\r\n\r\n")
+    file, last, end = rest.partition(boundary)
+    if not (kind.get_content_type() == "multipart/related" and first and headed and last and end.startswith(b"--")):
+        raise ValueError
+    return file
 
 
 def _pages(tag: str, page: Callable[[int], list[Row]]) -> list[Row]:
@@ -152,13 +182,13 @@ def _answers() -> Iterator[None]:
     except requests.exceptions.ConnectionError as error:
         broken = bool(error.args) and isinstance(error.args[0], ProtocolError)
         raise failure("dropped" if broken else "unreachable") from None
-    except (requests.exceptions.RequestException, InvalidDicomError):
-        raise failure("refused", "an answer that is none of DICOMweb") from None
-    except (ValueError, LookupError, AttributeError, TypeError, EOFError, NotImplementedError):
+    except PacsError:
+        raise
+    except Exception:  # whatever a parser makes of a stranger's answer; its message may hold values
         raise failure("refused", "an answer that is none of DICOMweb") from None
 
 
 def _status(code: int) -> PacsError:
     if code in _DENIED:
         return failure("denied", f"HTTP status {code}: the PACS does not let us in")
-    return failure("dropped" if code in (429, 503, 504) else "refused", f"HTTP status {code}")
+    return failure("busy" if code in (429, 503) else "refused", f"HTTP status {code}")
