@@ -119,7 +119,10 @@ class ScanSettings(Section):
 
 
 class FetchSettings(Section):
-    """Copy studies from a PACS, over DICOMweb or DIMSE; goes on where it was stopped."""
+    """Copy studies from a PACS, over DICOMweb or DIMSE; goes on where it was stopped.
+
+    User and password come from PLAINSCAN_PACS_USER and PLAINSCAN_PACS_PASSWORD, or from the keyring.
+    """
 
     pacs: PacsAddress = Field(description="http(s)://HOST/DICOMWEB, or dicom(s)://AE_TITLE@HOST:PORT; s is for TLS.")
     since: Day | None = Field(None, description="First day of the studies, YYYY-MM-DD.")

@@ -43,7 +43,8 @@ def test_half_of_a_pair_is_refused(shown: pytest.MonkeyPatch) -> None:
 
 
 def test_a_keyring_is_asked_only_when_told_to(shown: pytest.MonkeyPatch) -> None:
-    keyring = pytest.importorskip("keyring")
+    import keyring
+
     entry = type("Entry", (), {"username": "reader", "password": "from the keyring"})
     asked: list[tuple[str, str | None]] = []
 

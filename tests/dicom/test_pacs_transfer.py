@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
 import tracemalloc
 import zlib
+from collections.abc import Collection
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,7 +16,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian
 from tests.dicom.build import ROOT, ct, encode
 from tests.dicom.pacs_fake import FakePacs, Time, instance, transfer
 
-from plainscan.dicom.pacs import FoundStudy, Query, hashed
+from plainscan.dicom.pacs import FoundStudy, Keep, Query, hashed
 from plainscan.dicom.pacs_pace import LOST, Pace
 from plainscan.dicom.pacs_shelf import Shelf
 from plainscan.errors import PacsError, StorageError
@@ -195,9 +198,30 @@ def test_a_query_is_retried_and_then_says_why_not(tmp_path: Path) -> None:
 
 
 def test_an_accession_number_without_a_study_is_not_lost(tmp_path: Path) -> None:
-    found, nothing = transfer(tmp_path, FakePacs(2)).find([Query("", "A2"), Query("", "A9")])
-    assert [study.accession for study in found] == ["A2"]
-    assert nothing == ["A9"]
+    found = transfer(tmp_path, FakePacs(2)).find([Query("", "A2"), Query("", "A9")])
+    assert [study.accession for study in found.studies] == ["A2"]
+    assert (found.nothing, found.others) == (["A9"], 1)
+
+
+def test_an_interruption_waits_for_what_runs_and_knows_what_is_missing_of_it(tmp_path: Path) -> None:
+    begun = threading.Event()
+
+    class Slow(FakePacs):
+        def bring(self, study_uid: str, series_uid: str, instances: Collection[str], whole: bool, keep: Keep) -> None:
+            for n, uid in enumerate(instances):
+                if study_uid == f"{ROOT}2" and n == 2:
+                    begun.set()
+                    work.pace._stop.wait(20)
+                keep(uid, instance(study_uid, series_uid, uid))
+
+    work = transfer(tmp_path, Slow(3))
+    with closing(work.bring_all([FoundStudy(f"{ROOT}{n}") for n in (1, 2, 3)])) as ending:
+        assert next(ending).state == "complete"
+        assert begun.wait(20)
+    outcome = work.ended[f"{ROOT}2"]
+    assert (outcome.state, outcome.code, outcome.expected, outcome.instances) == ("partial", "not_reached", 5, 2)
+    assert outcome.missing == tuple(f"{ROOT}2.1.{i}" for i in (3, 4, 5))
+    assert f"{ROOT}3" not in work.ended or work.ended[f"{ROOT}3"].code == "not_reached"
 
 
 def test_a_series_that_has_begun_is_ended_and_the_next_one_waits_for_the_hours(tmp_path: Path) -> None:

@@ -199,7 +199,7 @@ def test_connections_that_are_cut_in_the_middle_are_made_again(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     target = pacs.http_port if way == "web" else pacs.dicom_port
-    proxy = CuttingProxy(target, cuts=3, after=2500 if way == "web" else 9000)  # Orthanc answers once a connection
+    proxy = CuttingProxy(target, cuts=3, after=2500 if way == "web" else 12_000)  # Orthanc answers once a connection
     came: list[str] = []
     keep = Shelf.keep
     monkeypatch.setattr(Shelf, "keep", lambda self, uid, data: (came.append(uid), keep(self, uid, data))[1])

@@ -19,7 +19,7 @@ from plainscan.errors import PacsError
 
 # Why a study did not come, or not whole.
 TRANSFER_CODES: Final = {
-    "not_found": "the PACS has no study with this accession number that the other filters let through",
+    "not_found": "the PACS has no study with it that the other filters let through",
     "no_series": "no series of the study has the modality and body part asked for; nothing to bring",
     "vanished": "found earlier with the same query, but no longer",
     "unreachable": "no connection to the PACS",

@@ -6,12 +6,12 @@ of tries in a row brought nothing new.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from plainscan.config import FetchSettings
 from plainscan.dicom.pacs import FINAL_CODES, FoundStudy, Listing, Pacs, Query, failure, hashed, is_uid, matches
@@ -50,37 +50,55 @@ class Outcome:
     missing: tuple[str, ...] = ()
 
 
+class Found(NamedTuple):
+    """What the PACS answered.
+
+    Args:
+        studies: Those that were asked for, each once.
+        nothing: Accession numbers without a study.
+        others: How many more it named that the filters did not let through.
+    """
+
+    studies: list[FoundStudy]
+    nothing: list[str]
+    others: int
+
+
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """What all studies share: settings, how to reach the PACS, where to put things, the limits, the journal."""
+    """What all studies share: settings, how to reach the PACS, where to put things, the limits, the journal.
+
+    ``ended`` has what became of studies, by UID, also of those that ended after an interruption.
+    """
 
     settings: FetchSettings
     connect: Connect
     root: Path
     pace: Pace
     journal: Journal
+    ended: dict[str, Outcome] = field(default_factory=dict)
 
-    def find(self, asked: list[Query]) -> tuple[list[FoundStudy], list[str]]:
-        """Ask for studies; each is found once.
-
-        Returns:
-            The studies, and the accession numbers that found none.
+    def find(self, asked: Iterable[Query]) -> Found:
+        """Ask for studies.
 
         Raises:
             PacsError: The PACS does not answer, after the retries.
         """
         found: dict[str, FoundStudy] = {}
         nothing: list[str] = []
+        others: set[str] = set()
         pacs = self.connect()
         try:
             for query in asked:
                 self.pace.wait_for_hours()
-                studies = [s for s in self._insist(pacs, query) if matches(s, query, self.settings)]
-                found |= {study.uid: study for study in studies}
+                answer = self._insist(pacs, query)
+                studies = {study.uid: study for study in answer if matches(study, query, self.settings)}
+                found |= studies
+                others |= {study.uid for study in answer}
                 nothing += [query.accession] if query.accession and not studies else []
         finally:
             pacs.close()
-        return list(found.values()), nothing
+        return Found(list(found.values()), nothing, len(others - found.keys()))
 
     def _insist(self, pacs: Pacs, query: Query) -> list[FoundStudy]:
         for tries in range(self.settings.retries + 1):
@@ -92,8 +110,8 @@ class Transfer:
                 self.pace.back_off(tries)
         raise failure("unreachable")
 
-    def bring_all(self, studies: list[FoundStudy]) -> Iterator[Outcome]:
-        """Bring studies, several at once; their outcomes as they end, ``not_reached`` for those left when it stopped.
+    def bring_all(self, studies: list[FoundStudy]) -> Generator[Outcome, None, None]:
+        """Bring studies, several at once; their outcomes as they end. To be closed: that waits for all to stop.
 
         Raises:
             StorageError: The disk is full. What has come stays.
@@ -110,7 +128,8 @@ class Transfer:
 
     def _bring_or_leave(self, study: FoundStudy) -> Outcome:
         try:
-            return self._bring_and_note(study)
+            self.ended[study.uid] = outcome = self._bring_and_note(study)
+            return outcome
         except (StorageError, OSError):
             self.pace.stop()  # here, not where it is noticed: the next study would begin meanwhile
             raise

@@ -8,7 +8,7 @@ import logging
 import warnings
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -17,7 +17,7 @@ from plainscan.config import FetchSettings
 from plainscan.dicom.pacs import TRANSFER_CODES, FoundStudy, hashed, queries
 from plainscan.dicom.pacs_journal import Journal
 from plainscan.dicom.pacs_open import opened
-from plainscan.dicom.pacs_pace import Clock, Pace
+from plainscan.dicom.pacs_pace import Clock, Pace, seconds_to_open
 from plainscan.dicom.pacs_transfer import Outcome, Transfer
 from plainscan.errors import PacsError, SourceError
 from plainscan.stages.record import Counts, recorded, say, track
@@ -64,19 +64,22 @@ def _work(folder: Path, settings: FetchSettings, today: datetime, clock: Clock |
     with _quiet(), opened(settings) as connect:
         journal = Journal(folder, _digest(settings, accessions))
         transfer = Transfer(settings, connect, folder / FOLDER, pace, journal)
-        studies, nothing = transfer.find(queries(settings, accessions, today.date()))
-        outcomes = [Outcome(FoundStudy("", number), "", "failed", "not_found") for number in nothing]
-        done, open_ = _sort(transfer, studies)
+        if settings.hours and seconds_to_open(today, settings.hours):
+            say(f"fetch: waiting for the hours {settings.hours}")
+        found = transfer.find(track(queries(settings, accessions, today.date()), "ask"))
+        outcomes = [Outcome(FoundStudy("", number), "", "failed", "not_found") for number in found.nothing]
+        done, open_ = _sort(transfer, found.studies)
         outcomes += done
-        outcomes += _vanished(transfer, studies)
-        say(f"fetch: {len(studies)} studies found, {len(done)} of them complete before")
+        outcomes += _vanished(transfer, found.studies)
+        others = f"; {found.others} others left out by the filters" if found.others else ""
+        say(f"fetch: {len(found.studies)} studies found, {len(done)} of them complete before{others}")
         try:
-            for outcome in track(transfer.bring_all(open_), "fetch", total=len(open_)):
-                outcomes.append(outcome)  # so that what ended is in the account when it is stopped
-        finally:
+            with closing(transfer.bring_all(open_)) as ending:
+                for _ in track(ending, "fetch", total=len(open_)):
+                    pass
+        finally:  # so that it is in the account when it was stopped
             (folder / FOLDER).mkdir(exist_ok=True)
-            ended = {outcome.study.uid for outcome in outcomes}
-            outcomes += [transfer.left(study) for study in open_ if study.uid not in ended]
+            outcomes += [transfer.ended.get(study.uid) or transfer.left(study) for study in open_]
             _account(folder, outcomes)
     return _conclude(outcomes)
 
@@ -186,12 +189,14 @@ def _conclude(outcomes: list[Outcome]) -> Counts:
         PacsError: Nothing was found, or something is missing that another run could bring.
     """
     open_ = [outcome for outcome in outcomes if outcome.state != "complete"]
-    for outcome in open_[:SHOWN]:
-        name = f"study {outcome.folder}" if outcome.folder else "an accession number"
+    studies = [outcome for outcome in open_ if outcome.folder]
+    for outcome in studies[:SHOWN]:
         lacking = f", {len(outcome.missing)} of {outcome.expected} missing" if outcome.expected else ""
-        say(f"fetch: {name}: {outcome.state}{lacking}: {TRANSFER_CODES[outcome.code]}")
-    if len(open_) > SHOWN:
-        say(f"fetch: ... and {len(open_) - SHOWN} more")
+        say(f"fetch: study {outcome.folder}: {outcome.state}{lacking}: {TRANSFER_CODES[outcome.code]}")
+    if len(studies) > SHOWN:
+        say(f"fetch: ... and {len(studies) - SHOWN} more")
+    if len(open_) > len(studies):
+        say(f"fetch: {len(open_) - len(studies)} accession numbers: {TRANSFER_CODES['not_found']}")
     if not any(outcome.folder for outcome in outcomes):
         expected = "at least one study"
         raise PacsError("no study found", where="PACS", expected=expected, remedy="Check the filters.", code="no_study")
