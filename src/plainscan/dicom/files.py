@@ -92,9 +92,20 @@ def walk(source: Path) -> Iterator[Entry | Refused]:
     Raises:
         SourceError: There is no such file or folder.
     """
+    for _, entries in walk_files(source):
+        yield from entries
+
+
+def walk_files(source: Path) -> Iterator[tuple[str, Iterator[Entry | Refused]]]:
+    """Every file's path, in a fixed order, and what is in it, which is looked at only when that is asked for.
+
+    Raises:
+        SourceError: There is no such file or folder.
+    """
     root, only = split_source(source)
     for file, why in [(only, "")] if only else _files(root):
-        yield from _look(file, text_of(file.relative_to(root).as_posix()), why)
+        path = text_of(file.relative_to(root).as_posix())
+        yield path, _look(file, path, why)
 
 
 def count_files(source: Path) -> int:
