@@ -115,7 +115,7 @@ class WorldSettings(Section):
 class ScanSettings(Section):
     """Read the headers of a folder, ZIP or file into the catalogue."""
 
-    source: FilePath = Field(description="Folder, ZIP or single file; anything may lie in it.")
+    source: FilePath = Field(description="Folder, ZIP, DICOMDIR or single file; anything may lie in it.")
 
 
 class FetchSettings(Section):

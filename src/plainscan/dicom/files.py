@@ -66,6 +66,17 @@ class Refused:
     detail: str
 
 
+def medium(source: Path) -> Path:
+    """The folder of a DICOMDIR, which stands for all that lies on its medium; any other source as it is.
+
+    What a DICOMDIR lists is not followed, so it cannot lead anywhere else.
+
+    >>> medium(Path("cd/DICOMDIR")), medium(Path("cd/image"))
+    (PosixPath('cd'), PosixPath('cd/image'))
+    """
+    return source.parent if source.name.upper() == "DICOMDIR" and not source.is_dir() else source
+
+
 def split_source(source: Path) -> tuple[Path, Path | None]:
     """The folder that paths are relative to, and the one file in it that was asked for, if it was one.
 
@@ -73,6 +84,8 @@ def split_source(source: Path) -> tuple[Path, Path | None]:
         SourceError: There is no such file or folder.
     """
     whole = source.absolute()
+    if whole.is_file():
+        whole = medium(whole)
     if whole.is_dir():
         return whole, None
     if whole.is_file():
@@ -80,7 +93,7 @@ def split_source(source: Path) -> tuple[Path, Path | None]:
     raise SourceError(
         "no such file or folder",
         where=str(source),
-        expected="a folder, a ZIP or a DICOM file",
+        expected="a folder, a ZIP, a DICOMDIR or a DICOM file",
         remedy="Check the path.",
         code="no_source",
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from plainscan.config import ScanSettings
-from plainscan.dicom.files import count_files
+from plainscan.dicom.files import count_files, medium
 from plainscan.dicom.scan import scan_files
 from plainscan.errors import SourceError
 from plainscan.stages.record import Counts, recorded, refuse_inside, say, track
@@ -21,18 +21,17 @@ def run(folder: Path, settings: ScanSettings) -> Counts:
     Raises:
         SourceError: There is no such source, or no DICOM image in it.
     """
-    refuse_inside(folder, settings.source)
+    source = medium(settings.source)
+    refuse_inside(folder, source)
     outputs = [table.path(folder) for table in (CATALOGUE, REJECTS)]
-    return recorded(
-        "scan", folder, settings, lambda: _work(folder, settings), inputs=[settings.source], outputs=outputs
-    )
+    return recorded("scan", folder, settings, lambda: _work(folder, source), inputs=[source], outputs=outputs)
 
 
-def _work(folder: Path, settings: ScanSettings) -> Counts:
-    parts = Parts(folder, settings.source)
+def _work(folder: Path, source: Path) -> Counts:
+    parts = Parts(folder, source)
     if parts.files:
         say(f"scan: going on behind {parts.files} files that were looked at before")
-    for _ in track(parts.fill(lambda: scan_files(settings.source)), "scan", total=_count(settings.source)):
+    for _ in track(parts.fill(lambda: scan_files(source)), "scan", total=_count(source)):
         pass
     parts.finish()
     catalogue, rejects = (pl.scan_parquet(table.path(folder)) for table in (CATALOGUE, REJECTS))
@@ -43,7 +42,7 @@ def _work(folder: Path, settings: ScanSettings) -> Counts:
     if not images:
         raise SourceError(
             f"no DICOM image among {refused} files",
-            where=str(settings.source),
+            where=str(source),
             expected="CT images as DICOM files, in folders or ZIPs",
             remedy=f"Read why in {REJECTS.path(folder).name}.",
             code="no_images",

@@ -96,7 +96,7 @@ class Parts:
                 write(empty(table), self._run, table)
                 continue
             with whole_file(table.path(self._run)) as partial, partial.open("wb") as stream:
-                pl.scan_parquet(parts).sink_parquet(stream)
+                pl.scan_parquet(parts).sink_parquet(stream, row_group_size=ROWS)
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
