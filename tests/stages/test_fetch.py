@@ -243,6 +243,7 @@ def test_the_record_holds_no_secret_and_a_second_run_is_skipped(
     fetch.run(tmp_path, settings(pacs))
     record = (tmp_path / "fetch.run.json").read_text()
     assert json.loads(record)["counts"]["complete"] == 3
+    assert (tmp_path / "fetched").stat().st_mode & 0o077 == 0
     assert PASSWORD not in record
     fetch.run(tmp_path, settings(pacs))
     assert "fetch: unchanged, skipped" in capsys.readouterr().err

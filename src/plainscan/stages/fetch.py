@@ -73,12 +73,14 @@ def _work(folder: Path, settings: FetchSettings, today: datetime, clock: Clock |
         outcomes += _vanished(transfer, found.studies)
         others = f"; {found.others} others left out by the filters" if found.others else ""
         say(f"fetch: {len(found.studies)} studies found, {len(done)} of them complete before{others}")
+        (folder / FOLDER).mkdir(
+            mode=0o700, exist_ok=True
+        )  # names of patients: for this user alone, until told otherwise
         try:
             with closing(transfer.bring_all(open_)) as ending:
                 for _ in track(ending, "fetch", total=len(open_)):
                     pass
         finally:  # so that it is in the account when it was stopped
-            (folder / FOLDER).mkdir(exist_ok=True)
             outcomes += [transfer.ended.get(study.uid) or transfer.left(study) for study in open_]
             _account(folder, outcomes)
     return _conclude(outcomes)
