@@ -20,6 +20,7 @@ from plainscan.cohort.select import FLAGS
 from plainscan.cohort.series import CODES
 from plainscan.config import Experiment, Section
 from plainscan.ct import geometry, hounsfield
+from plainscan.dicom.pacs import TRANSFER_CODES
 from plainscan.dicom.read import REFUSALS
 from plainscan.dicom.scan import REJECT_CODES
 from plainscan.dictionary import ROWS, describe
@@ -82,6 +83,11 @@ def exclusion_page() -> str:
     lines.append("Nothing disappears: every file is a row of the catalogue or of `rejects.parquet`, every row of the")
     lines.append("catalogue is in `cohort.parquet` or in `exclusions.parquet`, each with one of these codes.")
     parts = {
+        "Not fetched": (
+            "`transfers.parquet`: studies that `fetch` could not bring, or not whole; `no_series` also stands by "
+            "complete ones.",
+            TRANSFER_CODES,
+        ),
         "Rejected by scan": ("`rejects.parquet`: files that are no image that can be read.", REJECT_CODES),
         "Left out by select": ("`exclusions.parquet`: tried in this order; the first that holds is given.", CODES),
         "Flags of a series": (

@@ -28,6 +28,10 @@ ONLY_IMPORTERS = {
     "torch": ("learning",),
     "pydicom": ("dicom",),
     "gdcm": ("dicom",),
+    "pynetdicom": ("dicom",),
+    "dicomweb_client": ("dicom",),
+    "requests": ("dicom",),
+    "keyring": ("dicom",),
     "onnxruntime": ("inference",),
     "typer": ("cli.py",),
 }
@@ -139,12 +143,13 @@ IMPORT_WITHOUT_TORCH = """
 import sys
 class Absent:
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in {"torch", "onnx", "scipy", "sklearn", "matplotlib", "jinja2", "gdcm"}:
+        if name.split(".")[0] in {"torch", "onnx", "scipy", "sklearn", "matplotlib", "jinja2", "gdcm",
+                                  "pynetdicom", "dicomweb_client", "requests", "keyring"}:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 sys.meta_path.insert(0, Absent())
 import plainscan, plainscan.cli
 for stage in (
-    *("scan", "select", "label", "images", "predict", "split", "prepare", "run", "train"),
+    *("fetch", "scan", "select", "label", "images", "predict", "split", "prepare", "run", "train"),
     *("score", "slices", "disagree", "account"),
 ):
     __import__(f"plainscan.stages.{stage}")

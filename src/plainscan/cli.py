@@ -24,6 +24,7 @@ from plainscan.errors import STORAGE, ConfigError, MissingPartError, PlainscanEr
 STAGES: Final[dict[str, tuple[type[config.Section], tuple[str, ...]]]] = {
     "phantom": (config.PhantomSettings, ()),
     "world": (config.WorldSettings, ()),
+    "fetch": (config.FetchSettings, ("pacs",)),
     "scan": (config.ScanSettings, ("source",)),
     "images": (config.ImagesSettings, ("source",)),
     "select": (config.SelectSettings, ("RUN",)),
@@ -44,6 +45,8 @@ EXTRAS: Final = {
     **dict.fromkeys(("jinja2", "matplotlib", "onnx", "scipy", "sklearn"), "study"),
     **dict.fromkeys(("safetensors", "torch"), "train"),
     "gdcm": "compressed",
+    **dict.fromkeys(("dicomweb_client", "pynetdicom", "requests"), "pacs"),
+    "keyring": "keyring",
 }
 
 app = typer.Typer(

@@ -7,12 +7,15 @@ is run.
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeVar
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from plainscan.errors import ConfigError
 
@@ -29,6 +32,31 @@ def _parse_path(value: object) -> object:
     return value
 
 
+def _check_day(value: str) -> str:
+    if not re.fullmatch(r"\d{4}-\d\d-\d\d", value):
+        raise ValueError("expected YYYY-MM-DD")
+    return date.fromisoformat(value).isoformat()
+
+
+def _check_pacs(value: str) -> str:
+    """No password in it: a command line and a run record are read by others. The value is never repeated."""
+    if not re.fullmatch(rf"https?://[^\s/@?#]+(/[^\s@?#]*)?|dicoms?://{_TITLE}@[^\s/@:]+:\d+", value) or not _port(
+        value
+    ):
+        raise ValueError("expected http(s)://HOST/DICOMWEB or dicom(s)://AE_TITLE@HOST:PORT, without user and password")
+    return value
+
+
+_TITLE: Final = r"[!-.0-9;-?A-\[\]-~]{1,16}"  # as AeTitle, without what ends it in an address
+
+
+def _port(address: str) -> bool:
+    try:
+        return urlsplit(address).port != 0
+    except ValueError:
+        return False
+
+
 FilePath = Annotated[Path, BeforeValidator(_parse_path)]
 # The word alone is the bundle that comes with plainscan; a folder of that name is meant by ./plainscan. The types keep
 # them apart: a path forgets its leading "./".
@@ -40,6 +68,13 @@ Positive = Annotated[int, Field(ge=1)]
 # CT numbers lie between -1024 and 3071, so no window in use reaches far beyond.
 WindowPair = tuple[Annotated[float, Field(ge=-2000, le=4000)], Annotated[float, Field(ge=1, le=10_000)]]
 Engine = Literal["auto", "fp32", "int8"]
+PacsAddress = Annotated[str, AfterValidator(_check_pacs)]
+# Days and hours stay text: they are compared, written to a record and shown as they were given.
+Day = Annotated[str, AfterValidator(_check_day)]
+Hours = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$")]
+# PS3.5 6.2: 16 of ASCII, no backslash.
+AeTitle = Annotated[str, Field(pattern=r"^[!-\[\]-~]([ -\[\]-~]{0,14}[!-\[\]-~])?$")]
+Modality = Annotated[str, Field(pattern=r"^[A-Z0-9]{1,16}$")]  # no wildcard: series are compared with it here too
 Network = Literal["resnet18", "resnet50", "resnet18-fine", "resnet50-fine"]
 Windows = Annotated[tuple[WindowPair, ...], BeforeValidator(_parse_windows), Field(min_length=1)]
 
@@ -80,7 +115,47 @@ class WorldSettings(Section):
 class ScanSettings(Section):
     """Read the headers of a folder, ZIP or file into the catalogue."""
 
-    source: FilePath = Field(description="Folder, ZIP or single file; anything may lie in it.")
+    source: FilePath = Field(description="Folder, ZIP, DICOMDIR or single file; anything may lie in it.")
+
+
+class FetchSettings(Section):
+    """Copy studies from a PACS, over DICOMweb or DIMSE; goes on where it was stopped.
+
+    User and password come from PLAINSCAN_PACS_USER and PLAINSCAN_PACS_PASSWORD, or from the keyring.
+    """
+
+    pacs: PacsAddress = Field(description="http(s)://HOST/DICOMWEB, or dicom(s)://AE_TITLE@HOST:PORT; s is for TLS.")
+    since: Day | None = Field(None, description="First day of the studies, YYYY-MM-DD.")
+    until: Day | None = Field(None, description="Last day of the studies, YYYY-MM-DD; none: today.")
+    accessions: FilePath | None = Field(None, description="Text or CSV file; first column: accession numbers.")
+    modality: Modality = Field("CT", description="Modality of the series.")
+    body_part: str | None = Field(None, description="Body part of the series; one without a body part is copied too.")
+    description: str | None = Field(None, description="Words in the study description; * and ? stand for others.")
+    retrieve: Literal["get", "move"] = Field("get", description="DIMSE: C-GET, or C-MOVE to --listen.")
+    ae_title: AeTitle = Field("PLAINSCAN", description="DIMSE: our own AE title, as the PACS knows it.")
+    listen: str | None = Field(None, description="C-MOVE: ADDRESS:PORT where the PACS delivers, as it knows it.")
+    ca: FilePath | None = Field(None, description="TLS: PEM of who signed the PACS's certificate; none: the system's.")
+    certificate: FilePath | None = Field(None, description="TLS: our own certificate, PEM.")
+    key: FilePath | None = Field(None, description="TLS: its private key, PEM, without a passphrase.")
+    keyring: bool = Field(False, description="Look credentials up in the system's keyring, not in the environment.")
+    at_once: Annotated[int, Field(ge=1, le=16)] = Field(2, description="Studies at once.")
+    bytes_per_second: Annotated[int, Field(ge=0)] = Field(0, description="Over all studies; 0: no limit.")
+    hours: Hours | None = Field(None, description="Hours of the day to work in, HH:MM-HH:MM; may span midnight.")
+    retries: Annotated[int, Field(ge=0, le=100)] = Field(5, description="Tries in a row that bring nothing new.")
+    wait_s: Annotated[float, Field(gt=0, le=3600)] = Field(2.0, description="Before the first retry; then doubled.")
+    timeout_s: Annotated[float, Field(ge=1, le=3600)] = Field(60.0, description="For an answer of the PACS.")
+
+    @model_validator(mode="after")
+    def _asks_for_something_that_it_can_get(self) -> FetchSettings:
+        if not (self.since or self.accessions):
+            raise ValueError("this would copy the whole PACS; set since or accessions")
+        if self.since and self.until and self.since > self.until:
+            raise ValueError("since is after until")
+        if self.retrieve == "move" and not self.listen:
+            raise ValueError("C-MOVE delivers to a port of ours; set listen to ADDRESS:PORT")
+        if bool(self.certificate) != bool(self.key):
+            raise ValueError("certificate and key belong together; set both or none")
+        return self
 
 
 class SelectSettings(Section):
@@ -271,6 +346,7 @@ class Experiment(Section):
     phantom: PhantomSettings | None = None
     world: WorldSettings | None = None
     images: ImagesSettings | None = None
+    fetch: FetchSettings | None = None
     scan: ScanSettings | None = None
     select: SelectSettings | None = None
     label: LabelSettings | None = None
@@ -285,11 +361,13 @@ class Experiment(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _phantom_feeds_the_next_stages(cls, values: dict[str, Any]) -> dict[str, Any]:
-        if "phantom" not in values or "out" not in values:
+    def _what_makes_studies_feeds_the_next_stages(cls, values: dict[str, Any]) -> dict[str, Any]:
+        if "out" not in values or not {"phantom", "fetch"} & set(values):
             return values
         out = Path(values["out"])
-        made = {"scan": {"source": out / "dicom"}, "label": {"reports": out / "reports.csv", "truth": out}}
+        made: dict[str, dict[str, Path]] = {"scan": {"source": out / "fetched"}}
+        if "phantom" in values:
+            made = {"scan": {"source": out / "dicom"}, "label": {"reports": out / "reports.csv", "truth": out}}
         return values | {name: paths | values[name] for name, paths in made.items() if name in values}
 
 

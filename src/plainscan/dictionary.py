@@ -21,12 +21,14 @@ from plainscan.tables import (
     REPORT_FINDINGS,
     SCORES,
     SLICE_LABELS,
+    TRANSFERS,
     TRUTH,
     Table,
 )
 
 # Who writes a table, and what one of its rows is.
 ROWS: Final = {
+    TRANSFERS.name: ("fetch", "a study that the PACS listed, and what came of it"),
     CATALOGUE.name: ("scan or images", "an image (a frame, where an instance has several) of the source"),
     REJECTS.name: ("scan or images", "a file that is no image that can be read, and why"),
     COHORT.name: ("select or images", "a slice that is in, with its place in its series"),
@@ -111,9 +113,16 @@ MEANINGS: Final[Mapping[str, str]] = {
     "slice_height": "0 at the lowest slice of the series, 1 at the highest",
     "tilt_deg": "angle between slice and scanner plane, computed from the orientation",
     "flags": "coded remarks on the series; see exclusions.md",
-    "code": "why it is out, coded; see exclusions.md",
+    "code": "why it is out, or of a transfer why it is not complete, coded; see exclusions.md",
     "detail": "what was found",
     "level": "what was left out: `study`, `series` or `instance`",
+    "accession_number": "(0008,0050) Accession Number",
+    "folder": "where its files lie, below the run folder",
+    "state": "`complete`, `partial` or `failed`",
+    "expected": "instances that the PACS lists",
+    "instances": "instances that are there",
+    "bytes": "their size",
+    "missing": "SOP Instance UIDs of the others",
     "slices": "rows of the catalogue that were left out with it",
     "finding": "key of a finding",
     "status": "`present`, `absent` or `uncertain`",
@@ -163,8 +172,8 @@ class Column:
 def describe(table: Table) -> list[Column]:
     """The columns of a table, in order.
 
-    >>> describe(REJECTS)[2]
-    Column(name='code', type='String', meaning='why it is out, coded; see exclusions.md', is_key=False)
+    >>> describe(REJECTS)[1].meaning
+    'file below `source`; a member of a ZIP is `archive.zip::member`'
     """
     return [
         Column(name, str(pl.DataFrame(schema={name: kind}).schema[name]), MEANINGS[name], name in table.key)

@@ -8,6 +8,7 @@
         ├── ConfigError            a setting is unknown, missing or out of range
         ├── SourceError            a file or folder cannot be read as what it should be
         │   ├── DicomError         ... as a DICOM image with trustworthy Hounsfield units
+        │   ├── PacsError          ... a PACS does not answer, or not as asked
         │   ├── PictureError       ... as a PNG or JPEG slice
         │   └── ReportError        ... as a report in a known encoding
         ├── TableError             a table lacks a column, holds a wrong type, a duplicate or a gap
@@ -76,6 +77,10 @@ class SourceError(UserError):
 
 class DicomError(SourceError):
     """A DICOM file cannot be turned into trustworthy Hounsfield units."""
+
+
+class PacsError(SourceError):
+    """A PACS does not answer, refuses, or answers otherwise than asked."""
 
 
 class PictureError(SourceError):

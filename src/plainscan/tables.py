@@ -127,6 +127,24 @@ REJECTS: Final = Table(
     {"source": pl.String, "path": pl.String, "code": pl.String, "detail": pl.String, "file_bytes": pl.Int64},
     (),
 )
+# What `fetch` did, one row a study (or an accession number without one): state is "complete", "partial" or "failed",
+# `missing` the instances that did not come. `folder` lies in `fetched/`; its name is a hash of the study's UID.
+TRANSFERS: Final = Table(
+    "transfers",
+    {
+        "study_uid": pl.String,
+        "accession_number": pl.String,
+        "study_date": pl.String,
+        "folder": pl.String,
+        "state": pl.String,
+        "code": pl.String,
+        "expected": pl.Int32,
+        "instances": pl.Int32,
+        "bytes": pl.Int64,
+        "missing": pl.List(pl.String),
+    },
+    (),
+)
 COHORT: Final = Table("cohort", {**_KEY, **_PIXELS, **_PLACE, **_WHO}, SLICE_KEY)
 # level is "study", "series" or "instance": what was left out; slices counts the rows of the catalogue it took along.
 EXCLUSIONS: Final = Table(
@@ -235,7 +253,7 @@ SLICE_LABELS: Final = Table(
 
 SPLITS: Final = ("train", "tune", "test")
 TABLES: Final = (
-    *(CATALOGUE, REJECTS, COHORT, EXCLUSIONS, REPORT_FINDINGS, LABELS),
+    *(TRANSFERS, CATALOGUE, REJECTS, COHORT, EXCLUSIONS, REPORT_FINDINGS, LABELS),
     *(MANIFEST, PREPARED, TRUTH, PREDICTIONS, SCORES, SLICE_LABELS),
 )
 

@@ -12,12 +12,13 @@ import plainscan
 from plainscan.cohort.select import FLAGS
 from plainscan.cohort.series import CODES
 from plainscan.ct import geometry, hounsfield
+from plainscan.dicom.pacs import TRANSFER_CODES
 from plainscan.dicom.read import REFUSALS
 from plainscan.dicom.scan import REJECT_CODES
 
 SOURCE = Path(plainscan.__file__).parent
 PAGE = SOURCE.parents[1] / "docs" / "reference" / "exclusions.md"
-MEANINGS = {**CODES, **REJECT_CODES, **REFUSALS}
+MEANINGS = {**CODES, **REJECT_CODES, **REFUSALS, **TRANSFER_CODES}
 REMARKS = {**FLAGS, **geometry.FLAGS, **hounsfield.REMARKS}
 NOT_IN_TABLES = {
     "no_source",
@@ -60,6 +61,17 @@ def test_every_code_that_is_raised_has_a_meaning() -> None:
     assert found - set(MEANINGS) == NOT_IN_TABLES
 
 
+def test_every_code_of_a_transfer_that_is_raised_has_a_meaning() -> None:
+    found = set()
+    for node in nodes("dicom/pacs*.py", "stages/fetch.py"):
+        name = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
+        if isinstance(node, ast.Call) and name in ("failure", "Outcome"):
+            found |= {code for argument in node.args for code in texts(argument)}
+    assert {"tls", "not_found", "no_series"} <= found & set(TRANSFER_CODES)
+    words = {code for code in found if code.replace("_", "").isalpha() and code.islower()}
+    assert words - set(TRANSFER_CODES) == {"complete", "failed", "partial"} & words
+
+
 def test_every_rule_of_the_header_has_a_meaning() -> None:
     from plainscan.dicom.read import _RULES
 
@@ -75,7 +87,9 @@ def test_every_remark_that_is_made_has_a_meaning() -> None:
 
 
 @pytest.mark.parametrize(
-    "codes", [CODES, REJECT_CODES, REFUSALS, FLAGS, geometry.FLAGS, hounsfield.REMARKS], ids=lambda _: ""
+    "codes",
+    [CODES, REJECT_CODES, REFUSALS, TRANSFER_CODES, FLAGS, geometry.FLAGS, hounsfield.REMARKS],
+    ids=lambda _: "",
 )
 def test_every_code_is_on_the_page(codes: Mapping[str, str]) -> None:
     page = PAGE.read_text(encoding="utf-8")

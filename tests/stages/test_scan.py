@@ -8,7 +8,7 @@ import pytest
 from tests.stages.tiny_archive import archive
 
 from plainscan.config import ScanSettings
-from plainscan.errors import SourceError
+from plainscan.errors import SourceError, StorageError
 from plainscan.stages import scan
 from plainscan.tables import CATALOGUE, REJECTS, read
 
@@ -37,3 +37,14 @@ def test_a_source_without_images_leaves_its_rejects_and_says_so(tmp_path: Path) 
     assert read(tmp_path / "run", REJECTS).height == 1
     with pytest.raises(SourceError, match="no such file or folder"):
         scan.run(tmp_path / "run", ScanSettings(source=tmp_path / "gone"))
+
+
+def test_a_dicomdir_stands_for_the_folder_around_it(tmp_path: Path) -> None:
+    medium = archive(tmp_path / "medium")
+    (medium / "DICOMDIR").write_bytes(b"")
+    counts = scan.run(tmp_path / "run", ScanSettings(source=medium / "DICOMDIR"))
+    assert counts == {"images": 16, "series": 3, "studies": 1, "rejects": 2}
+    with pytest.raises(StorageError, match="inside the source"):
+        scan.run(medium / "run", ScanSettings(source=medium / "DICOMDIR"))
+    (medium / "more.txt").write_text("x")
+    assert scan.run(tmp_path / "run", ScanSettings(source=medium / "DICOMDIR"))["rejects"] == 3

@@ -66,6 +66,17 @@ class Refused:
     detail: str
 
 
+def medium(source: Path) -> Path:
+    """The folder of a DICOMDIR, which stands for all that lies on its medium; any other source as it is.
+
+    What a DICOMDIR lists is not followed, so it cannot lead anywhere else.
+
+    >>> medium(Path("cd/DICOMDIR")), medium(Path("cd/image"))
+    (PosixPath('cd'), PosixPath('cd/image'))
+    """
+    return source.parent if source.name.upper() == "DICOMDIR" and not source.is_dir() else source
+
+
 def split_source(source: Path) -> tuple[Path, Path | None]:
     """The folder that paths are relative to, and the one file in it that was asked for, if it was one.
 
@@ -73,6 +84,8 @@ def split_source(source: Path) -> tuple[Path, Path | None]:
         SourceError: There is no such file or folder.
     """
     whole = source.absolute()
+    if whole.is_file():
+        whole = medium(whole)
     if whole.is_dir():
         return whole, None
     if whole.is_file():
@@ -80,7 +93,7 @@ def split_source(source: Path) -> tuple[Path, Path | None]:
     raise SourceError(
         "no such file or folder",
         where=str(source),
-        expected="a folder, a ZIP or a DICOM file",
+        expected="a folder, a ZIP, a DICOMDIR or a DICOM file",
         remedy="Check the path.",
         code="no_source",
     )
@@ -92,9 +105,20 @@ def walk(source: Path) -> Iterator[Entry | Refused]:
     Raises:
         SourceError: There is no such file or folder.
     """
+    for _, entries in walk_files(source):
+        yield from entries
+
+
+def walk_files(source: Path) -> Iterator[tuple[str, Iterator[Entry | Refused]]]:
+    """Every file's path, in a fixed order, and what is in it, which is looked at only when that is asked for.
+
+    Raises:
+        SourceError: There is no such file or folder.
+    """
     root, only = split_source(source)
     for file, why in [(only, "")] if only else _files(root):
-        yield from _look(file, text_of(file.relative_to(root).as_posix()), why)
+        path = text_of(file.relative_to(root).as_posix())
+        yield path, _look(file, path, why)
 
 
 def count_files(source: Path) -> int:

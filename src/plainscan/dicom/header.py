@@ -12,7 +12,8 @@ import re
 import struct
 import warnings
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Final, cast
 
@@ -125,18 +126,34 @@ def read_header(entry: Entry) -> Header:
     Raises:
         DicomError: It is not DICOM or cannot be parsed; the code is one of scan's reject codes.
     """
-    if entry.size == 0:
-        raise DicomError("empty file", where=entry.path, code="empty_file")
-    try:
+    with _refusing(entry.path):
+        if entry.size == 0:
+            raise DicomError("empty file", code="empty_file")
         with entry.open() as stream:
             return _read(stream, entry.size)
+
+
+def header_of(data: bytes) -> Header:
+    """The header of a file that is in memory.
+
+    Raises:
+        DicomError: It is not DICOM or cannot be parsed.
+    """
+    with _refusing(""):
+        return _read(io.BytesIO(data), len(data))
+
+
+@contextmanager
+def _refusing(where: str) -> Iterator[None]:
+    try:
+        yield
     except DicomError as error:
-        raise DicomError(error.found, where=entry.path, expected="a DICOM file", code=error.code) from error
+        raise DicomError(error.found, where=where, expected="a DICOM file", code=error.code) from error
     except MemoryError as error:
-        raise DicomError("an element claims more than fits into memory", where=entry.path, code="unreadable") from error
+        raise DicomError("an element claims more than fits into memory", where=where, code="unreadable") from error
     except Exception as error:
         # Parsers of hostile bytes fail in many ways; the kind is kept, the text is not: it may hold values.
-        raise DicomError(f"cannot be read ({type(error).__name__})", where=entry.path, code="unreadable") from error
+        raise DicomError(f"cannot be read ({type(error).__name__})", where=where, code="unreadable") from error
 
 
 def _read(stream: BinaryIO, size: int) -> Header:

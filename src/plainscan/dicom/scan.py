@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 import polars as pl
 
-from plainscan.dicom.files import Entry, Refused, split_source, walk
+from plainscan.dicom.files import Entry, Refused, split_source, walk_files
 from plainscan.dicom.frames import frame_values
 from plainscan.dicom.header import DICOMDIR_CLASS, Header, Value, read_header
 from plainscan.dicom.names import text_of
@@ -76,9 +76,19 @@ def scan(source: Path) -> Iterator[Scanned]:
     Raises:
         SourceError: There is no such file or folder.
     """
-    root, _ = split_source(source)
-    for entry in walk(source):
-        yield scan_entry(entry, text_of(str(root)))
+    for _, scanned in scan_files(source):
+        yield from scanned
+
+
+def scan_files(source: Path) -> Iterator[tuple[str, Iterator[Scanned]]]:
+    """Every file's path, in a fixed order, and what becomes of it and its members, once that is asked for.
+
+    Raises:
+        SourceError: There is no such file or folder.
+    """
+    root = text_of(str(split_source(source)[0]))
+    for path, entries in walk_files(source):
+        yield path, (scan_entry(entry, root) for entry in entries)
 
 
 def scan_entry(entry: Entry | Refused, root: str) -> Scanned:
@@ -149,22 +159,25 @@ def _list(value: Value) -> list[float]:
 
 def gather(scanned: Iterable[Scanned]) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Catalogue and rejects from everything that was looked at, ``CHUNK`` rows at a time."""
-    kept, refused = _Gatherer(CATALOGUE), _Gatherer(REJECTS)
+    kept, refused = Gatherer(CATALOGUE), Gatherer(REJECTS)
     for rows, reject in scanned:
         kept.add(rows)
         refused.add([reject] if reject else [])
     return kept.frame(), refused.frame()
 
 
-class _Gatherer:
-    """Rows into a frame without holding them all as Python objects."""
+class Gatherer:
+    """Rows into a frame without holding them all as Python objects; ``height`` is their number."""
 
     def __init__(self, table: Table) -> None:
         self._table, self._rows = table, list[Row]()
         self._chunks: list[pl.DataFrame] = []
+        self.height = 0
 
     def add(self, rows: list[Row]) -> None:
+        """Take rows."""
         self._rows += rows
+        self.height += len(rows)
         if len(self._rows) >= CHUNK:
             self._flush()
 
@@ -173,6 +186,7 @@ class _Gatherer:
         self._rows.clear()
 
     def frame(self) -> pl.DataFrame:
+        """All that was taken."""
         if self._rows:
             self._flush()
         return check(pl.concat(self._chunks) if self._chunks else empty(self._table), self._table)

@@ -61,10 +61,13 @@ def fingerprint(path: Path) -> str:
     if path.is_file():
         return file_hash(path)
     digest = hashlib.sha256()
-    for file in sorted(p for p in path.rglob("*") if p.is_file()):
-        status = file.stat()
-        name = os.fsencode(file.relative_to(path))  # a name need not be UTF-8
-        digest.update(name + f"\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+    for parent, folders, names in os.walk(path):  # a folder at a time: a share may hold millions of files
+        folders.sort()
+        for file in (Path(parent, name) for name in sorted(names)):
+            if file.is_file():
+                status = file.stat()
+                name = os.fsencode(file.relative_to(path))  # a name need not be UTF-8
+                digest.update(name + f"\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
     return digest.hexdigest()
 
 

@@ -15,7 +15,7 @@ from plainscan.config import Experiment, SplitSettings, read_experiment
 from plainscan.errors import ConfigError
 from plainscan.stages.record import say
 
-SHARED_STAGES: Final = ("phantom", "world", "images", "scan", "select", "label", "score", "slices", "disagree")
+SHARED_STAGES: Final = ("phantom", "world", "images", "fetch", "scan", "select", "label", "score", "slices", "disagree")
 UNIT_STAGES: Final = ("split", "prepare", "account", "train", "evaluate")
 # What the stages from split on read of the shared ones; linked into each unit's folder.
 SHARED_FILES: Final = (

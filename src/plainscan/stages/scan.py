@@ -7,11 +7,12 @@ from pathlib import Path
 import polars as pl
 
 from plainscan.config import ScanSettings
-from plainscan.dicom.files import count_files
-from plainscan.dicom.scan import gather, scan
+from plainscan.dicom.files import count_files, medium
+from plainscan.dicom.scan import scan_files
 from plainscan.errors import SourceError
 from plainscan.stages.record import Counts, recorded, refuse_inside, say, track
-from plainscan.tables import CATALOGUE, REJECTS, write
+from plainscan.stages.scan_parts import Parts
+from plainscan.tables import CATALOGUE, REJECTS
 
 
 def run(folder: Path, settings: ScanSettings) -> Counts:
@@ -20,39 +21,41 @@ def run(folder: Path, settings: ScanSettings) -> Counts:
     Raises:
         SourceError: There is no such source, or no DICOM image in it.
     """
-    refuse_inside(folder, settings.source)
+    source = medium(settings.source)
+    refuse_inside(folder, source)
     outputs = [table.path(folder) for table in (CATALOGUE, REJECTS)]
-    return recorded(
-        "scan", folder, settings, lambda: _work(folder, settings), inputs=[settings.source], outputs=outputs
-    )
+    return recorded("scan", folder, settings, lambda: _work(folder, source), inputs=[source], outputs=outputs)
 
 
-def _work(folder: Path, settings: ScanSettings) -> Counts:
-    catalogue, rejects = gather(track(scan(settings.source), "scan", total=_count(settings.source)))
-    write(catalogue, folder, CATALOGUE)
-    write(rejects, folder, REJECTS)
+def _work(folder: Path, source: Path) -> Counts:
+    parts = Parts(folder, source)
+    if parts.files:
+        say(f"scan: going on behind {parts.files} files that were looked at before")
+    for _ in track(parts.fill(lambda: scan_files(source)), "scan", total=_count(source)):
+        pass
+    parts.finish()
+    catalogue, rejects = (pl.scan_parquet(table.path(folder)) for table in (CATALOGUE, REJECTS))
     _say_rejects(rejects)
-    if catalogue.is_empty():
+    uids = pl.col("series_uid", "study_uid").n_unique()
+    images, series, studies = catalogue.select(pl.len(), uids).collect(engine="streaming").row(0)
+    refused = rejects.select(pl.len()).collect().item()
+    if not images:
         raise SourceError(
-            f"no DICOM image among {rejects.height} files",
-            where=str(settings.source),
+            f"no DICOM image among {refused} files",
+            where=str(source),
             expected="CT images as DICOM files, in folders or ZIPs",
             remedy=f"Read why in {REJECTS.path(folder).name}.",
             code="no_images",
         )
-    return {
-        "images": catalogue.height,
-        "series": catalogue["series_uid"].n_unique(),
-        "studies": catalogue["study_uid"].n_unique(),
-        "rejects": rejects.height,
-    }
+    return {"images": images, "series": series, "studies": studies, "rejects": refused}
 
 
 def _count(source: Path) -> int | None:
-    """How many files there are, for the progress bar; unknown for archives and single files."""
-    return count_files(source) if source.is_dir() else None
+    """How many files there are, for the progress bar."""
+    return count_files(source) if source.is_dir() else 1
 
 
-def _say_rejects(rejects: pl.DataFrame) -> None:
-    for code, count in rejects.group_by("code").len().sort("len", "code", descending=[True, False]).iter_rows():
+def _say_rejects(rejects: pl.LazyFrame) -> None:
+    counts = rejects.group_by("code").len().sort("len", "code", descending=[True, False]).collect(engine="streaming")
+    for code, count in counts.iter_rows():
         say(f"scan: {count} not catalogued: {code}")
