@@ -143,7 +143,7 @@ class Absent:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 sys.meta_path.insert(0, Absent())
 import plainscan, plainscan.cli
-for stage in ("scan", "select", "label", "images", "predict", "split", "prepare", "run", "train"):
+for stage in ("scan", "select", "label", "images", "predict", "split", "prepare", "leak", "run", "train"):
     __import__(f"plainscan.stages.{stage}")
 """
 

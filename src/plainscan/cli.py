@@ -30,6 +30,7 @@ STAGES: Final[dict[str, tuple[type[config.Section], tuple[str, ...]]]] = {
     "label": (config.LabelSettings, ("RUN",)),
     "split": (config.SplitSettings, ("RUN",)),
     "prepare": (config.PrepareSettings, ("RUN",)),
+    "leak": (config.LeakSettings, ("RUN",)),
     "train": (config.TrainSettings, ("RUN",)),
     "evaluate": (config.EvaluateSettings, ("RUN",)),
     "predict": (config.PredictSettings, ("source",)),

@@ -16,9 +16,12 @@ from plainscan.errors import ConfigError
 from plainscan.stages.record import say
 
 SHARED_STAGES: Final = ("phantom", "world", "images", "scan", "select", "label")
-UNIT_STAGES: Final = ("split", "prepare", "train", "evaluate")
+UNIT_STAGES: Final = ("split", "prepare", "leak", "train", "evaluate")
 # What the stages from split on read of the shared ones; linked into each unit's folder.
-SHARED_FILES: Final = ("cohort.parquet", "labels.parquet", "truth.parquet", "truth", "flow.json", "flow.svg")
+SHARED_FILES: Final = (
+    *("catalogue.parquet", "cohort.parquet", "labels.parquet", "truth.parquet"),
+    *("truth", "flow.json", "flow.svg"),
+)
 
 
 def run(config: Path) -> None:
