@@ -139,7 +139,7 @@ class LeakSettings(Section):
     )
     model: BundlePath = Field(SHIPPED, description="Bundle whose features are compared; it is not trained.")
     slices: Annotated[int, Field(ge=0)] = Field(
-        8, description="Slices of a study that the network looks at, evenly spaced. 0: no features, no leak meter."
+        12, description="Slices of a study that the network looks at, evenly spaced. 0: no features, no leak meter."
     )
     resamples: Positive = Field(500, description="Bootstrap resamples of patients, for the leak meter.")
     level: Annotated[float, Field(gt=0, lt=1)] = Field(0.95, description="Coverage of its intervals.")

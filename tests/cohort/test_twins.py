@@ -93,7 +93,7 @@ def test_equal_slices_are_counted_and_a_slice_in_every_study_is_none() -> None:
 
 
 def test_two_studies_are_alike_when_each_is_the_others_nearest() -> None:
-    features = np.random.default_rng(0).normal(size=(50, 45)).astype(np.float32)
+    features = np.random.default_rng(0).normal(size=(50, 120)).astype(np.float32)
     features[49] = features[7] + 0.1
     (pair,) = twins.alike_pairs(features, np.arange(100, 150), 0.8)
     assert (pair.kind, pair.study, pair.other) == ("alike", 107, 149)

@@ -10,10 +10,10 @@ from tests.cohort.heads import study
 from tests.inference.tiny_bundle import tiny_bundle
 
 from plainscan import tables
-from plainscan.config import LeakSettings, SplitSettings
+from plainscan.config import EvaluateSettings, LeakSettings, SplitSettings, TrainSettings
 from plainscan.errors import LeakError, SourceError, TableError
 from plainscan.findings import FINDING_KEYS
-from plainscan.stages import leak, split
+from plainscan.stages import evaluate, leak, split, train
 from plainscan.stages.leak_meter import METER_FILE, METER_PICTURE, meter_plot
 
 PEOPLE, SLICES = 30, 8
@@ -113,6 +113,16 @@ def test_a_pair_across_splits_stops_until_it_is_kept_together(
     assert not [secret for secret in SECRETS if secret in said.err + said.out]
 
 
+def test_neither_training_nor_judging_goes_on_while_a_pair_crosses(tmp_path: Path) -> None:
+    a, b = crossing(prepare(build(tmp_path)))
+    prepare(build(tmp_path, again={b: a}))
+    with pytest.raises(LeakError):
+        look(tmp_path)
+    for stage, settings in ((train, TrainSettings()), (evaluate, EvaluateSettings())):
+        with pytest.raises(LeakError, match="two sides of the split"):
+            stage.run(tmp_path, settings)  # type: ignore[arg-type]
+
+
 def test_a_pair_is_accepted_by_name_and_the_record_says_by_whom(tmp_path: Path) -> None:
     a, b = crossing(prepare(build(tmp_path)))
     prepare(build(tmp_path, person={a: 5000, b: 5000}))
@@ -125,6 +135,9 @@ def test_a_pair_is_accepted_by_name_and_the_record_says_by_whom(tmp_path: Path) 
     assert (counts["across splits"], counts["accepted"]) == (0, 1)
     assert counts["accepted_pairs"] == f"{name} by Dr. Chen: twins by birth"
     leak.refuse_leaks(tmp_path)
+    (note,) = leak.accepted_note(tmp_path)
+    assert f"{name} (one name and birth date" in note
+    assert "by Dr. Chen: twins by birth" in note
     assert (tmp_path / leak.JOINS_FILE).read_text(encoding="utf-8") == "patient_id,same_as\n"
 
 

@@ -34,8 +34,8 @@ NEAR: Final = 0.8  # cosine of two fingerprints
 LEAST_SLICES: Final = 3  # near ones, or all where a study has fewer
 NEAR_ALONE: Final = 0.95  # cosine where fewer than that are to be had
 THICKNESS_MM: Final = 0.5  # a smaller difference is rounding
-ALIKE: Final = 0.6  # cosine of two studies' features, whitened to so many parts
-ALIKE_PARTS: Final = 40  # with fewer, as of few studies, the nearest is near by chance: none are called alike
+ALIKE: Final = 0.65  # cosine of two studies' features, whitened to so many parts
+ALIKE_PARTS: Final = 100  # with fewer, as of few studies, the nearest is near by chance: none are called alike
 STUDIES_PER_PART: Final = 3
 BLOCK: Final = 1024  # studies held against all others at a time
 

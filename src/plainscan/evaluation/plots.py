@@ -271,11 +271,11 @@ def leak_meter(figures: Sequence[Mapping[str, Any]], splits: Mapping[str, str]) 
             if known[f"auc_{split}"]["value"] is None:
                 why = fill(str(known[f"auc_{split}"]["note"]).removeprefix("not made: "), 14)
                 ax.text(i, 0.72, why, ha="center", va="center", color=GREY, fontsize=8)
-        ax.set(xlim=(-0.5, len(splits) - 0.5), ylim=(0.28, 1.02), ylabel="AUC of the probe")
+        ax.set(xlim=(-0.5, len(splits) - 0.5), ylim=(0.3, 1.02), ylabel="AUC of the probe")
         ax.set_xticks(
             range(len(splits)), [f"{split}\n{fill(words, 18)}" for split, words in splits.items()], fontsize=8
         )
-        ax.legend(loc="upper right")
+        ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
     return sheet.svg
 
 

@@ -33,7 +33,7 @@ from plainscan.inference.predict import study_probability
 from plainscan.stages import evaluate_maps
 from plainscan.stages.chain import check_fresh
 from plainscan.stages.external import Judgement, knows_its_patients, make_ready
-from plainscan.stages.leak import refuse_leaks
+from plainscan.stages.leak import accepted_note, refuse_leaks
 from plainscan.stages.leak_meter import meter_plot
 from plainscan.stages.lineage import PATIENTS, check_trained_here, start_note
 from plainscan.stages.looks import LOOKS_FILE, count_look
@@ -295,6 +295,7 @@ def _description(run_: _Run, predictions: pl.DataFrame) -> dict[str, Any]:
             *summary.warnings(unit, synthetic, splits, judged),
             *start_note(card, synthetic),
             *_unknown_patients(run_),
+            *accepted_note(run_.task.folder),
         ],
         "limits": summary.limits(unit, synthetic, external),
         "provenance": _provenance(run_),

@@ -63,6 +63,18 @@ def refuse_leaks(folder: Path) -> None:
         verify_leaks(read(folder, LEAKS))
 
 
+def accepted_note(folder: Path) -> list[str]:
+    """The sentence of a report where pairs across splits were accepted; none where there are none."""
+    if not LEAKS.path(folder).is_file():
+        return []
+    signed = read(folder, LEAKS).filter(pl.col("crosses") & pl.col("accepted_by").is_not_null())
+    if signed.is_empty():
+        return []
+    rows = signed.select("pair", "kind", "accepted_by", "accepted_why").iter_rows()
+    said = "; ".join(f"{pair} ({KINDS[kind]}), by {who}: {why}" for pair, kind, who, why in rows)
+    return [f"Pairs of studies that may be one person's stand on two sides of the split and were accepted: {said}."]
+
+
 def _work(folder: Path, settings: LeakSettings) -> Counts:
     accepted = {} if settings.accepted is None else read_accepted(settings.accepted)
     prepared = read(folder, PREPARED).sort("shard", "row")
