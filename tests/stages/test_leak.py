@@ -97,7 +97,7 @@ def test_a_pair_across_splits_stops_until_it_is_kept_together(
     one = {"person": {a: 5000, b: 5000}} if kind == "same_person" else {"again": {b: a}}
     prepare(build(tmp_path, **one))
     for stop in (lambda: look(tmp_path), lambda: leak.refuse_leaks(tmp_path), lambda: look(tmp_path)):
-        with pytest.raises(LeakError, match=f"1 pairs of studies .* 1 {kind}") as caught:
+        with pytest.raises(LeakError, match=f"1 pair of studies on two .* 1 {kind}") as caught:
             stop()
         assert "split RUN --joined RUN/joins.csv" in str(caught.value)
         assert not [secret for secret in SECRETS if secret in str(caught.value)]

@@ -64,9 +64,10 @@ def verify_leaks(leaks: pl.DataFrame) -> None:
     kinds = found.group_by("kind", maintain_order=True).len()
     counted = ", ".join(f"{count} {kind} ({KINDS[kind]})" for kind, count in kinds.iter_rows())
     shown = found["pair"].head(SHOWN).to_list()
+    pairs = "1 pair" if found.height == 1 else f"{found.height} pairs"
     more = f" and {found.height - SHOWN} more" if found.height > SHOWN else ""
     raise LeakError(
-        f"{found.height} pairs of studies stand on two sides of the split: {counted}; {', '.join(shown)}{more}",
+        f"{pairs} of studies on two sides of the split: {counted}; {', '.join(shown)}{more}",
         where="leaks.parquet",
         expected="none across splits",
         remedy="Keep them together: `plainscan split RUN --joined RUN/joins.csv`, then prepare and leak again. A pair "

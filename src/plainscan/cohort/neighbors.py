@@ -1,8 +1,9 @@
 """Near vectors among many, without comparing all with all.
 
 Locality-sensitive hashing by signs of random projections (Charikar, STOC 2002): vectors that share the signs of one
-band are compared. Near-equal vectors share a band almost surely, so time and memory grow with the vectors, not with
-their pairs. Only studies that share such a slice are then held against each other slice by slice.
+band are compared, each with at most ``CROWD`` others. So memory grows with the vectors, and so does time once the
+buckets are full. A slice may be missed; that all slices of a copy are is unlikely. Only studies that share such a slice
+are then held against each other slice by slice.
 """
 
 from __future__ import annotations
