@@ -150,7 +150,7 @@ sys.meta_path.insert(0, Absent())
 import plainscan, plainscan.cli
 for stage in (
     *("fetch", "scan", "select", "label", "images", "predict", "split", "prepare", "run", "train"),
-    *("score", "slices", "disagree", "account"),
+    *("score", "slices", "disagree", "account", "leak"),
 ):
     __import__(f"plainscan.stages.{stage}")
 """

@@ -35,6 +35,7 @@ STAGES: Final[dict[str, tuple[type[config.Section], tuple[str, ...]]]] = {
     "split": (config.SplitSettings, ("RUN",)),
     "prepare": (config.PrepareSettings, ("RUN",)),
     "account": (config.AccountSettings, ("RUN",)),
+    "leak": (config.LeakSettings, ("RUN",)),
     "train": (config.TrainSettings, ("RUN",)),
     "evaluate": (config.EvaluateSettings, ("RUN",)),
     "predict": (config.PredictSettings, ("source",)),

@@ -228,6 +228,9 @@ class SplitSettings(Section):
     seed: int = Field(2020, description="Same seed, same split.")
     no_finding: Positive | None = Field(None, description="Keep exactly so many slices without a finding.")
     any_finding: Positive | None = Field(None, description="Keep exactly so many slices with a finding.")
+    joined: FilePath | None = Field(
+        None, description="CSV with patient_id and same_as: identifiers of one person, such as joins.csv of leak."
+    )
 
     @model_validator(mode="after")
     def _shares_add_up(self) -> SplitSettings:
@@ -250,6 +253,21 @@ class AccountSettings(Section):
     answers: FilePath | None = Field(
         None, description="TOML with answers to the questions that only people can answer, by the question's name."
     )
+
+
+class LeakSettings(Section):
+    """Find one person, acquisition or picture on two sides of the split, and measure how much of an AUC is memory."""
+
+    accepted: FilePath | None = Field(
+        None, description="CSV with pair, who and why: pairs that may stay on two sides, by name."
+    )
+    model: BundlePath = Field(SHIPPED, description="Bundle whose features are compared; it is not trained.")
+    slices: Annotated[int, Field(ge=0)] = Field(
+        12, description="Slices of a study that the network looks at, evenly spaced. 0: no features, no leak meter."
+    )
+    resamples: Positive = Field(500, description="Bootstrap resamples of patients, for the leak meter.")
+    level: Annotated[float, Field(gt=0, lt=1)] = Field(0.95, description="Coverage of its intervals.")
+    seed: int = Field(2020, description="Of its folds, coins and resamples.")
 
 
 class TrainSettings(Section):
@@ -356,6 +374,7 @@ class Experiment(Section):
     split: SplitSettings | None = None
     prepare: PrepareSettings | None = None
     account: AccountSettings | None = None
+    leak: LeakSettings | None = None
     train: TrainSettings | None = None
     evaluate: EvaluateSettings | None = None
 

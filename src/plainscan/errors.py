@@ -14,7 +14,7 @@
         ├── TableError             a table lacks a column, holds a wrong type, a duplicate or a gap
         ├── LabelError             a label is missing, duplicate or contradictory
         ├── SplitError             a split is empty or impossible
-        │   └── LeakError          a patient is in two splits
+        │   └── LeakError          a patient, or what may be one, is in two splits
         ├── BundleError            a model bundle is incomplete, altered or of another version
         ├── MissingPartError       an optional package that this command needs is not installed
         └── StorageError           the disk is full or the folder cannot be written
@@ -104,7 +104,7 @@ class SplitError(UserError):
 
 
 class LeakError(SplitError):
-    """The same patient is in two splits."""
+    """The same patient, or what may be one, is in two splits."""
 
 
 class BundleError(UserError):

@@ -86,6 +86,9 @@ _HEADER: Final[Columns] = {
     "position_y_mm": pl.Float64,
     "position_z_mm": pl.Float64,
     "orientation": pl.List(pl.Float64),  # six direction cosines, row first (PS3.3 C.7.6.2.1.1)
+    "frame_of_reference_uid": pl.String,
+    "person": pl.Int32,  # the same number: the same name and birth date, neither of which is kept
+    "accession": pl.Int32,  # the same number: the same accession number, which is not kept
 }
 
 # The slice's place in its series, lowest (feet) first. `slice_height` runs from 0 (lowest) to 1 (vertex).
@@ -251,10 +254,30 @@ SLICE_LABELS: Final = Table(
     SLICE_KEY,
 )
 
+# Pairs of studies that share a person or pixels under two patient identifiers. `pair` names one in a file of accepted
+# pairs; `crosses` where the two are in different splits of the prepared table; the last two say who accepted it.
+LEAKS: Final = Table(
+    "leaks",
+    {
+        "pair": pl.String,
+        "kind": pl.String,
+        "strength": pl.Float64,
+        "slices": pl.Int32,
+        "study_uid": pl.String,
+        "other_study_uid": pl.String,
+        "split": pl.String,
+        "other_split": pl.String,
+        "crosses": pl.Boolean,
+        "accepted_by": pl.String,
+        "accepted_why": pl.String,
+    },
+    ("pair",),
+)
+
 SPLITS: Final = ("train", "tune", "test")
 TABLES: Final = (
     *(TRANSFERS, CATALOGUE, REJECTS, COHORT, EXCLUSIONS, REPORT_FINDINGS, LABELS),
-    *(MANIFEST, PREPARED, TRUTH, PREDICTIONS, SCORES, SLICE_LABELS),
+    *(MANIFEST, PREPARED, TRUTH, PREDICTIONS, SCORES, SLICE_LABELS, LEAKS),
 )
 
 

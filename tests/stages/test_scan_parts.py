@@ -8,6 +8,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from tests.dicom.build import ct, save
 from tests.stages.tiny_archive import archive
 
 from plainscan.config import ScanSettings
@@ -75,6 +76,17 @@ def test_a_scan_that_was_stopped_goes_on_and_ends_as_if_it_had_not_been(
     for ours, theirs in zip(tables(tmp_path / "run"), tables(tmp_path / "whole"), strict=True):
         assert ours.equals(theirs)
     assert not (tmp_path / "run" / scan_parts.FOLDER).exists()
+
+
+def test_persons_keep_their_numbers_when_a_scan_goes_on(tmp_path: Path, looked: list[str]) -> None:
+    for i in range(12):
+        header = {"PatientName": "ABC"[i % 3] + "^LI", "PatientBirthDate": "19610203", "AccessionNumber": f"A{i // 2}"}
+        save(tmp_path / "source", f"{i:02}.dcm", ct(study=i + 1, **header))
+    stop_after(7, tmp_path / "run", tmp_path / "source", looked)
+    scan.run(tmp_path / "run", ScanSettings(source=tmp_path / "source"))
+    catalogue = read(tmp_path / "run", CATALOGUE)
+    assert catalogue["person"].to_list() == [1, 2, 3] * 4
+    assert catalogue["accession"].to_list() == [1 + i // 2 for i in range(12)]
 
 
 @pytest.mark.parametrize("change", ["more", "fewer", "source", "version", "mark"])

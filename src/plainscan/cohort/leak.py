@@ -1,10 +1,15 @@
-"""No patient in two splits. The check runs after every split and before every training."""
+"""No patient in two splits: neither by identifier nor, once `leak` has looked, by what headers and pixels say."""
 
 from __future__ import annotations
 
+from typing import Final
+
 import polars as pl
 
+from plainscan.cohort.twins import KINDS
 from plainscan.errors import LeakError
+
+SHOWN: Final = 5  # pairs named in the message
 
 
 def leaked_patients(manifest: pl.DataFrame) -> int:
@@ -37,3 +42,35 @@ def verify(manifest: pl.DataFrame, unit: str) -> None:
             remedy="Run `plainscan split` again; do not edit the manifest by hand.",
             code="patient_in_two_splits",
         )
+
+
+def open_leaks(leaks: pl.DataFrame) -> pl.DataFrame:
+    """Rows of the table ``leaks`` that stop a run: across splits, and accepted by nobody."""
+    return leaks.filter(pl.col("crosses") & pl.col("accepted_by").is_null())
+
+
+def verify_leaks(leaks: pl.DataFrame) -> None:
+    """Stop while a pair of studies that may be one person's stands on two sides of the split.
+
+    Args:
+        leaks: The table ``leaks``.
+
+    Raises:
+        LeakError: Names kinds and pairs, by the pairs' own names; never a patient.
+    """
+    found = open_leaks(leaks)
+    if found.is_empty():
+        return
+    kinds = found.group_by("kind", maintain_order=True).len()
+    counted = ", ".join(f"{count} {kind} ({KINDS[kind]})" for kind, count in kinds.iter_rows())
+    shown = found["pair"].head(SHOWN).to_list()
+    pairs = "1 pair" if found.height == 1 else f"{found.height} pairs"
+    more = f" and {found.height - SHOWN} more" if found.height > SHOWN else ""
+    raise LeakError(
+        f"{pairs} of studies on two sides of the split: {counted}; {', '.join(shown)}{more}",
+        where="leaks.parquet",
+        expected="none across splits",
+        remedy="Keep them together: `plainscan split RUN --joined RUN/joins.csv`, then prepare and leak again. A pair "
+        "that may stay: name it in a CSV with pair, who and why, and run `plainscan leak RUN --accepted FILE`.",
+        code="leak_across_splits",
+    )

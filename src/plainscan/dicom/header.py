@@ -46,9 +46,13 @@ Elements = dict[int, Element]
 # column: (tag, how it is read)
 TAGS: Final[dict[str, tuple[int, str]]] = {
     "patient_id": (0x00100020, "text"),
+    "patient_name": (0x00100010, "text"),  # this one and the next two never leave the scan: see ``who``
+    "birth_date": (0x00100030, "code"),
+    "accession_number": (0x00080050, "text"),
     "study_uid": (0x0020000D, "code"),
     "series_uid": (0x0020000E, "code"),
     "instance_uid": (0x00080018, "code"),
+    "frame_of_reference_uid": (0x00200052, "code"),
     "rows": (0x00280010, "int"),
     "columns": (0x00280011, "int"),
     "pixel_spacing": (0x00280030, "floats"),

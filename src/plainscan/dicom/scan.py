@@ -18,6 +18,7 @@ from plainscan.dicom.files import Entry, Refused, split_source, walk_files
 from plainscan.dicom.frames import frame_values
 from plainscan.dicom.header import DICOMDIR_CLASS, Header, Value, read_header
 from plainscan.dicom.names import text_of
+from plainscan.dicom.who import Numbers, accession_key, person_key
 from plainscan.errors import DicomError
 from plainscan.tables import CATALOGUE, REJECTS, Table, check, empty
 
@@ -150,6 +151,8 @@ def _columns(values: dict[str, Value]) -> Row:
         row["position_x_mm"], row["position_y_mm"], row["position_z_mm"] = position
     row["orientation"] = orientation if len(orientation) == 6 else None
     row["number_of_frames"] = values["number_of_frames"] or 1
+    row["person"] = person_key(values["patient_name"], values["birth_date"])
+    row["accession"] = accession_key(values["accession_number"])
     return row
 
 
@@ -160,7 +163,9 @@ def _list(value: Value) -> list[float]:
 def gather(scanned: Iterable[Scanned]) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Catalogue and rejects from everything that was looked at, ``CHUNK`` rows at a time."""
     kept, refused = Gatherer(CATALOGUE), Gatherer(REJECTS)
+    numbers = Numbers()
     for rows, reject in scanned:
+        numbers.replace(rows)
         kept.add(rows)
         refused.add([reject] if reject else [])
     return kept.frame(), refused.frame()

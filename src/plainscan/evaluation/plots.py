@@ -9,6 +9,7 @@ import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from textwrap import fill
 from typing import Any, Final
 
 import matplotlib as mpl
@@ -245,6 +246,36 @@ def score_by_height(slices: Units, most: int = 1500) -> str:
             ax.axhline(slices.threshold, color=BLUE, linewidth=1, label="frozen threshold")
         ax.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xlabel=_HEIGHT_LABEL, ylabel="probability of any finding")
         ax.legend(loc="upper left")
+    return sheet.svg
+
+
+def leak_meter(figures: Sequence[Mapping[str, Any]], splits: Mapping[str, str]) -> str:
+    """The probe's AUC under each split, with true labels and with coins; what cannot be made is said in its place.
+
+    Args:
+        figures: Entries ``auc_<split>`` and ``coin_auc_<split>`` of leak_meter.json.
+        splits: Split -> what is held out.
+    """
+    sheet, known = _Sheet(), {f["figure"]: f for f in figures}
+    series = (("auc", BLUE, "o", "true labels", -0.08), ("coin_auc", RED, "s", "one coin per patient", 0.08))
+    with _sheet(sheet, 6.4, 4.0) as ax:
+        ax.axhline(0.5, color="#bbbbbb", linewidth=0.8)
+        for name, color, marker, words, aside in series:
+            made = [(i, f) for i, split in enumerate(splits) if (f := known[f"{name}_{split}"])["value"] is not None]
+            for i, f in made:
+                if f["low"] is not None:
+                    ax.plot([i + aside] * 2, [f["low"], f["high"]], color=color, linewidth=1.4)
+            at, values = [i + aside for i, _ in made], [f["value"] for _, f in made]
+            ax.plot(at, values, marker, color=color, markersize=6, linestyle="none", label=words)
+        for i, split in enumerate(splits):
+            if known[f"auc_{split}"]["value"] is None:
+                why = fill(str(known[f"auc_{split}"]["note"]).removeprefix("not made: "), 14)
+                ax.text(i, 0.72, why, ha="center", va="center", color=GREY, fontsize=8)
+        ax.set(xlim=(-0.5, len(splits) - 0.5), ylim=(0.3, 1.02), ylabel="AUC of the probe")
+        ax.set_xticks(
+            range(len(splits)), [f"{split}\n{fill(words, 18)}" for split, words in splits.items()], fontsize=8
+        )
+        ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
     return sheet.svg
 
 

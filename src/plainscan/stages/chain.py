@@ -14,7 +14,7 @@ from plainscan.errors import TableError
 from plainscan.stages.record import fingerprint
 from plainscan.tables import TABLES, TRUTH
 
-ORDER: Final = ("select", "label", "score", "slices", "split", "prepare", "train", "evaluate")
+ORDER: Final = ("select", "label", "score", "slices", "split", "prepare", "leak", "train", "evaluate")
 # Folders are not held against records: their fingerprint holds times, which a copy of a run changes.
 _TABLES: Final = tuple(f"{table.name}.parquet" for table in TABLES if table is not TRUTH)
 _AGAIN: Final = "Run `plainscan {stage}` again, then the stages after it."

@@ -33,6 +33,8 @@ from plainscan.inference.predict import study_probability
 from plainscan.stages import evaluate_maps
 from plainscan.stages.chain import check_fresh
 from plainscan.stages.external import Judgement, knows_its_patients, make_ready
+from plainscan.stages.leak import accepted_note, refuse_leaks
+from plainscan.stages.leak_meter import meter_plot
 from plainscan.stages.lineage import PATIENTS, check_trained_here, start_note
 from plainscan.stages.looks import LOOKS_FILE, count_look
 from plainscan.stages.record import Counts, recorded, say, track
@@ -58,7 +60,8 @@ def run(folder: Path, settings: EvaluateSettings) -> Counts:
         BundleError: The bundle is incomplete, altered or does not fit the prepared slices.
         ConfigError: All slices, with the model that was trained on some of them.
         LabelError: No slice has a label.
-        LeakError: The bundle was trained on another split, or on patients to judge.
+        LeakError: The bundle was trained on another split, or on patients to judge, or a pair that `leak` found crosses
+            splits.
         SplitError: The test split is empty.
         TableError: A table is stale, or pixels or masks that one names are missing.
     """
@@ -89,6 +92,7 @@ def _task(folder: Path, settings: EvaluateSettings) -> Judgement:
             expected="--split test, or --model with a bundle that was trained elsewhere",
         )
     check_fresh(folder, "evaluate")
+    refuse_leaks(folder)
     return Judgement(folder, folder, folder / "model")
 
 
@@ -248,7 +252,8 @@ def _judge(
         "figures": [figure.entry() for figure in figures],
     }
     bands = plots.Bands.of(judged.figures, settings.level)
-    return metrics, plots.all_plots(judged.slices, judged.studies, counts, bands)
+    drawn, memory = plots.all_plots(judged.slices, judged.studies, counts, bands), meter_plot(run_.task.folder)
+    return metrics, [*drawn, memory] if memory else drawn
 
 
 def _uncalibrated(card: Card) -> list[str]:
@@ -293,6 +298,7 @@ def _description(run_: _Run, predictions: pl.DataFrame) -> dict[str, Any]:
             *start_note(card, synthetic),
             *_unknown_patients(run_),
             *decided_note(run_.test),
+            *accepted_note(run_.task.folder),
         ],
         "limits": summary.limits(unit, synthetic, external),
         "provenance": _provenance(run_),

@@ -20,10 +20,12 @@ import polars as pl
 
 import plainscan
 from plainscan.dicom.scan import Gatherer, Scanned
+from plainscan.dicom.who import Numbers
 from plainscan.tables import CATALOGUE, REJECTS, empty, whole_file, write
 
 FOLDER: Final = "scan.parts"
 ROWS: Final = 20_000
+WHO: Final = "who"  # digests that numbers stand for, until the scan is whole; then they are dropped with the parts
 
 Files = Iterator[tuple[str, Iterator[Scanned]]]
 
@@ -40,6 +42,12 @@ class Parts:
         self._run, self._folder = folder, folder / FOLDER
         self._whose = f"{plainscan.__version__} {source.absolute()}"
         self._number, self.files, self._names = self._last_mark()
+        self._numbers = Numbers()
+        for number in range(self._number):
+            self._numbers.recall(json.loads(self._path(number, WHO).read_text(encoding="ascii")))
+
+    def _path(self, number: int, kind: str) -> Path:
+        return self._folder / f"{number:06}.{kind}"
 
     def _last_mark(self) -> tuple[int, int, str]:
         marks = sorted(self._folder.glob("*.json"))
@@ -61,10 +69,12 @@ class Parts:
         if self.files and names.hexdigest() != self._names:  # files have come or gone
             shutil.rmtree(self._folder)
             self._number = self.files = 0
+            self._numbers = Numbers()
             found, names = files(), hashlib.sha256()
         tables = Gatherer(CATALOGUE), Gatherer(REJECTS)
         for path, scanned in found:
             for rows, reject in scanned:
+                self._numbers.replace(rows)
                 tables[0].add(rows)
                 tables[1].add([reject] if reject else [])
             names.update(_line(path))
@@ -79,9 +89,10 @@ class Parts:
         for name, gathered in zip(("catalogue", "rejects"), tables, strict=True):
             data = io.BytesIO()
             gathered.frame().write_parquet(data)
-            _keep(self._folder / f"{self._number:06}.{name}", data.getvalue())
+            _keep(self._path(self._number, name), data.getvalue())
+        _keep(self._path(self._number, WHO), json.dumps(self._numbers.news()).encode())
         mark = {"whose": self._whose, "files": self.files, "names": names}
-        _keep(self._folder / f"{self._number:06}.json", json.dumps(mark).encode())
+        _keep(self._path(self._number, "json"), json.dumps(mark).encode())
         self._number += 1
 
     def finish(self) -> None:
@@ -91,7 +102,7 @@ class Parts:
             StorageError: The disk is full.
         """
         for table in (CATALOGUE, REJECTS):
-            parts = [self._folder / f"{number:06}.{table.name}" for number in range(self._number)]
+            parts = [self._path(number, table.name) for number in range(self._number)]
             if not parts:
                 write(empty(table), self._run, table)
                 continue

@@ -14,6 +14,7 @@ from plainscan.config import SplitSettings
 from plainscan.errors import SplitError
 from plainscan.findings import ANY_FINDING
 from plainscan.stages.chain import check_fresh
+from plainscan.stages.joined import read_joins
 from plainscan.stages.record import Counts, recorded, say
 from plainscan.tables import COHORT, LABELS, MANIFEST, SLICE_KEY, SLICE_LABELS, SPLITS, Table, read, write
 
@@ -40,7 +41,10 @@ def run(folder: Path, settings: SplitSettings) -> Counts:
         folder,
         settings,
         lambda: _work(folder, settings),
-        inputs=[COHORT.path(folder), _labels(folder).path(folder)],
+        inputs=[
+            *(COHORT.path(folder), _labels(folder).path(folder)),
+            *([] if settings.joined is None else [settings.joined]),
+        ],
         outputs=[MANIFEST.path(folder)],
     )
 
@@ -62,6 +66,8 @@ def _work(folder: Path, settings: SplitSettings) -> Counts:
             remedy="Run `plainscan label` with --slices, --reports or --truth.",
             code="no_labels",
         )
+    if settings.joined is not None:
+        labeled = _joined(labeled, settings.joined)
     kept = keep_quota(labeled, settings.no_finding, settings.any_finding, settings.seed)
     shares = {"train": settings.train, "tune": settings.tune, "test": settings.test}
     manifest = split_slices(kept, shares, settings.unit, settings.seed)
@@ -73,6 +79,18 @@ def _work(folder: Path, settings: SplitSettings) -> Counts:
         patients = manifest.get_column("patient_id").n_unique()
         say(_BY_IMAGE.format(shared=leaked_patients(manifest), patients=patients))
     return {"slices": len(manifest), **{name: int((manifest["split"] == name).sum()) for name in SPLITS}}
+
+
+def _joined(labeled: pl.DataFrame, path: Path) -> pl.DataFrame:
+    """One identifier for all that belong to one person: from here on they are one patient, in every interval too."""
+    joins = read_joins(path)
+    before = labeled["patient_id"].n_unique()
+    one = labeled.with_columns(pl.col("patient_id").replace(joins))
+    absent = len(joins.keys() - set(labeled["patient_id"]))
+    say(
+        f"split: {before} patient identifiers are {one['patient_id'].n_unique()} patients; {absent} joined are not here"
+    )
+    return one
 
 
 def summary(manifest: pl.DataFrame) -> list[str]:

@@ -29,6 +29,7 @@ from plainscan.inference.engine import Model
 from plainscan.inference.held_out import row_place
 from plainscan.inference.predict import calibrated, score, study_probability
 from plainscan.stages.chain import check_fresh
+from plainscan.stages.leak import refuse_leaks
 from plainscan.stages.lineage import PATIENTS, check_init, origin, training_patients
 from plainscan.stages.record import Counts, fingerprint, recorded, say, track
 from plainscan.tables import MANIFEST, PREPARED, SHARD_FOLDER, SPLITS, file_hash, read
@@ -54,7 +55,8 @@ def run(folder: Path, settings: TrainSettings) -> Counts:
     Raises:
         MissingPartError: torch is not installed.
         LabelError: A split lacks slices with, or slices without, any finding.
-        LeakError: The bundle to start from was trained on patients of tune or test.
+        LeakError: The bundle to start from was trained on patients of tune or test, or a pair that `leak` found crosses
+            splits.
         BundleError: It is incomplete, altered or of another version.
         TableError: The prepared table is not made from the tables that lie beside it now.
         ConfigError: A GPU was asked for and there is none; or the input was to shrink, not grow.
@@ -67,6 +69,7 @@ def run(folder: Path, settings: TrainSettings) -> Counts:
     from plainscan.learning.distributed import process_group
 
     check_fresh(folder, "train")
+    refuse_leaks(folder)
     if settings.init is not None:
         check_init(read(folder, PREPARED), settings)
     with process_group(settings.device) as group:

@@ -1,0 +1,60 @@
+"""Small tables that a person writes about leaks: which patients are one, which pairs may stay apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import polars as pl
+
+from plainscan.cohort.twins import groups
+from plainscan.errors import SourceError
+
+JOINS: Final = ("patient_id", "same_as")
+ACCEPTED: Final = ("pair", "who", "why")
+
+
+class Accepted(NamedTuple):
+    """Who lets a pair stay on two sides of the split, and why."""
+
+    who: str
+    why: str
+
+
+def read_joins(path: Path) -> dict[str, str]:
+    """Patient identifier -> the identifier that stands for all of its group.
+
+    Raises:
+        SourceError: It is no CSV with these columns, or a field is empty; no identifier is in the message.
+    """
+    return groups((row["patient_id"], row["same_as"]) for row in _rows(path, JOINS))
+
+
+def read_accepted(path: Path) -> dict[str, Accepted]:
+    """Pair -> who accepts it, and why.
+
+    Raises:
+        SourceError: It is no CSV with these columns, or nobody signs a pair or says why.
+    """
+    return {row["pair"]: Accepted(row["who"], row["why"]) for row in _rows(path, ACCEPTED)}
+
+
+def _rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
+    expected = f"a CSV in UTF-8 with the columns {', '.join(columns)}"
+    try:
+        frame = pl.read_csv(path, infer_schema=False)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        # The parser's own message may quote a line of the file.
+        raise SourceError("cannot be read", where=str(path), expected=expected) from error
+    missing = [name for name in columns if name not in frame.columns]
+    if missing:
+        raise SourceError(f"no column {', '.join(missing)}", where=str(path), expected=expected)
+    rows = frame.select(pl.col(columns).str.strip_chars()).to_dicts()
+    for number, row in enumerate(rows, start=2):
+        empty = [name for name in columns if not row[name]]
+        if empty:
+            raise SourceError(
+                f"empty {', '.join(empty)}", where=f"{path}: line {number}", expected="every field filled"
+            )
+    return rows

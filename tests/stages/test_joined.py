@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from plainscan.errors import SourceError
+from plainscan.stages.joined import read_joins
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_chains_of_joins_end_in_one_patient(tmp_path: Path) -> None:
+    path = write(tmp_path / "j.csv", "patient_id,same_as\nC,B\nB,A\nX,Y\n")
+    assert read_joins(path) == {"A": "A", "B": "A", "C": "A", "X": "X", "Y": "X"}
+
+
+def test_an_identifier_that_looks_like_a_number_stays_text(tmp_path: Path) -> None:
+    assert read_joins(write(tmp_path / "j.csv", "patient_id,same_as\n007,7\n")) == {"007": "007", "7": "007"}
+
+
+def test_no_identifier_is_in_the_message(tmp_path: Path) -> None:
+    for text in ("patient_id,same_as\nWang^Li,\n", "patient_id\nWang^Li\n", 'patient_id,same_as\n"Wang^Li'):
+        with pytest.raises(SourceError) as caught:
+            read_joins(write(tmp_path / "j.csv", text))
+        assert "Wang" not in str(caught.value)
