@@ -12,15 +12,19 @@ import plainscan
 from plainscan.cohort.select import FLAGS
 from plainscan.cohort.series import CODES
 from plainscan.ct import geometry, hounsfield
+from plainscan.dicom.deidentify_file import LEFT_OUT
 from plainscan.dicom.read import REFUSALS
 from plainscan.dicom.scan import REJECT_CODES
 
 SOURCE = Path(plainscan.__file__).parent
 PAGE = SOURCE.parents[1] / "docs" / "reference" / "exclusions.md"
-MEANINGS = {**CODES, **REJECT_CODES, **REFUSALS}
+MEANINGS = {**CODES, **REJECT_CODES, **REFUSALS, **LEFT_OUT}
 REMARKS = {**FLAGS, **geometry.FLAGS, **hounsfield.REMARKS}
 NOT_IN_TABLES = {
     "no_source",
+    "no_key",
+    "bad_key",
+    "open_key",
     "no_report_text",
     "no_study_uid",
     "encapsulated",
@@ -75,7 +79,7 @@ def test_every_remark_that_is_made_has_a_meaning() -> None:
 
 
 @pytest.mark.parametrize(
-    "codes", [CODES, REJECT_CODES, REFUSALS, FLAGS, geometry.FLAGS, hounsfield.REMARKS], ids=lambda _: ""
+    "codes", [CODES, REJECT_CODES, REFUSALS, LEFT_OUT, FLAGS, geometry.FLAGS, hounsfield.REMARKS], ids=lambda _: ""
 )
 def test_every_code_is_on_the_page(codes: Mapping[str, str]) -> None:
     page = PAGE.read_text(encoding="utf-8")
