@@ -1,16 +1,19 @@
-"""Burnt-in text: small bright signs in a row, outside the head.
+"""Burnt-in text: small signs in a row, of one value.
 
-Letters that a workstation draws into a slice are thin, of one height, side by side, and of one value: the highest
-that it writes. Tubes, headrests and electrodes are longer, or alone, or of many values. What is written over the
-head itself is not looked for: a calcification looks like a comma.
+What a workstation draws into a slice is thin, of one height, side by side, and of one value. Noise spreads measured
+tissue over many values, so that a drawn one stands out of the histogram. Outside the head, where there should be air
+alone, a row of letter-like signs whose brightest value recurs is enough. Not found: text darker than what it lies on,
+handwriting, fewer than four signs, and text over the head that went through lossy compression.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from plainscan.ct.hounsfield import AIR_HU
 
 BRIGHT_HU: Final = -300  # letters are white; foam and blankets stay below
 TISSUE_HU: Final = -300
@@ -18,8 +21,13 @@ HEAD_WINDOW: Final = 24  # the head is where a window of this fraction of the pi
 HEAD_FILLED: Final = 0.8
 GLYPH_PX: Final = (4, 48)  # height
 GLYPH_ASPECT: Final = 2.5  # widest letter over its height; two that touch are wider
-FEWEST: Final = 3  # letters in a row
-SAME_VALUE: Final = 0.4  # of a row's pixels have one value: anti-aliased letters have a bright core
+FEWEST: Final = 4  # letters in a row
+NEAR_TOP: Final = (0.1, 0.15)  # so close to a row's brightest value, from air, lie so many of its pixels at least
+SPIKE_HU: Final = 100  # drawn values are above
+SPIKE: Final = (20, 5.0)  # least pixels of a drawn value, and times as many as its neighbors have
+NEIGHBORS_HU: Final = 8
+SPIKES: Final = 4  # most drawn values that are followed up
+CORE: Final = 0.12  # of a drawn sign's pixels have the drawn value; the others are its soft edge
 
 Bool = NDArray[np.bool_]
 
@@ -42,15 +50,34 @@ def text_boxes(hu: NDArray[np.int16]) -> list[Glyph]:
     Returns:
         A box for each sign that stands in a row of at least ``FEWEST``; empty where there is no text.
     """
-    bright = (hu > BRIGHT_HU) & ~_head(hu)
-    if not bright.any():
-        return []
-    glyphs = [glyph for glyph in _components(bright) if _like_a_letter(glyph)]
     found: set[Glyph] = set()
-    for row in _rows(glyphs):
-        if len(row) >= FEWEST and _one_value(hu, bright, row):
+    bright = (hu > BRIGHT_HU) & ~_head(hu)
+    for row in _lines(bright):
+        if _recurs(hu, bright, row):
             found.update(row)
+    for value in _drawn_values(hu):
+        half = (value + SPIKE_HU) // 2
+        for row in _lines((hu > half) & (hu <= value)):
+            if _share(hu == value, (hu > half) & (hu <= value), row) >= CORE:
+                found.update(row)
     return sorted(found)
+
+
+def _lines(mask: Bool) -> list[list[Glyph]]:
+    """Rows of letter-like parts of a mask."""
+    glyphs = [glyph for glyph in _components(mask) if _like_a_letter(glyph)] if mask.any() else []
+    return [row for row in _rows(glyphs) if len(row) >= FEWEST]
+
+
+def _drawn_values(hu: NDArray[np.int16]) -> list[int]:
+    """Values that many more pixels have than have their neighbors, most frequent first."""
+    values = hu[hu > SPIKE_HU].astype(np.int64) - SPIKE_HU
+    if not len(values):
+        return []
+    counts = np.bincount(values, minlength=2 * NEIGHBORS_HU + 1)
+    around = np.convolve(counts, np.ones(2 * NEIGHBORS_HU + 1, np.int64), "same") - counts
+    spikes = np.flatnonzero((counts >= SPIKE[0]) & (counts * 2 * NEIGHBORS_HU >= SPIKE[1] * around))
+    return [int(i) + SPIKE_HU for i in spikes[np.argsort(-counts[spikes], kind="stable")][:SPIKES]]
 
 
 def text_mask(shape: tuple[int, int], boxes: list[Glyph]) -> Bool:
@@ -133,9 +160,13 @@ def _follows(last: Glyph, glyph: Glyph) -> bool:
     )
 
 
-def _one_value(hu: NDArray[Any], bright: Bool, row: list[Glyph]) -> bool:
-    """Whether most of the row's bright pixels have one value, as drawn ones do and measured ones do not."""
-    parts = [(slice(g.top, g.bottom), slice(g.left, g.right)) for g in row]
-    values = np.concatenate([hu[part][bright[part]] for part in parts])
-    _, counts = np.unique(values, return_counts=True)
-    return bool(counts.max() >= SAME_VALUE * len(values))
+def _recurs(hu: NDArray[np.int16], bright: Bool, row: list[Glyph]) -> bool:
+    """Whether many of a row's pixels are near its brightest value, as drawn ones are and measured ones are not."""
+    top = max(int(hu[g.top : g.bottom, g.left : g.right].max()) for g in row)
+    return _share(hu >= top - NEAR_TOP[0] * (top - AIR_HU), bright, row) >= NEAR_TOP[1]
+
+
+def _share(part: Bool, whole: Bool, row: list[Glyph]) -> float:
+    """Share of the pixels of ``whole`` in the boxes of a row that are in ``part`` too."""
+    boxes = [(slice(g.top, g.bottom), slice(g.left, g.right)) for g in row]
+    return float(sum((part & whole)[box].sum() for box in boxes) / sum(whole[box].sum() for box in boxes))

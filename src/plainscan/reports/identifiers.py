@@ -27,6 +27,7 @@ _PLAIN: Final = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {
     **dict.fromkeys((0x2010, 0x2011, 0x2012, 0x2013, 0x2014, 0x2212), 0x2D),
     **{traditional: ord(simple) for traditional, simple in TABLE.items()},
 }
+_LATIN: Final = "[A-Za-z\u00c0-\u024f]"  # in Chinese text a name stands between characters, without spaces
 _JOINT: Final = r"[\s\u200b-\u200d\u00ad\ufeff^=,.·•\-_/]"
 _GAP: Final = _JOINT + "{0,3}"
 
@@ -139,7 +140,7 @@ def _part_pattern(part: str) -> re.Pattern[str]:
         word, flags = f"(?:{re.escape(part.upper())}|{re.escape(part.capitalize())})", re.NOFLAG
     else:
         word, flags = re.escape(part), re.IGNORECASE
-    return re.compile(rf"(?<![^\W\d_]){word}(?![^\W\d_])", flags)
+    return re.compile(f"(?<!{_LATIN}){word}(?!{_LATIN})", flags)
 
 
 def _whole_names(names: Iterable[str]) -> set[str]:
