@@ -1,9 +1,9 @@
 """A plane that cuts the face off and leaves the brain: found from the volume itself.
 
-After QuickShear (Schimke and Hale, 2011): one plane in front of and below the brain; everything beyond it becomes
-air. Here the brain is soft tissue with bone on four sides in its slice, followed downward from the vertex, and the
-plane leans by 45 degrees: it passes in front of the frontal lobes and the temporal poles, and takes eyes, nose,
-mouth and chin with it.
+After QuickShear (Schimke and Hale, 2011): one plane in front of and below the brain; what lies beyond it and in front
+of the ears becomes air. Here the brain is soft tissue with bone on four sides in its slice, followed downward from the
+vertex, and the plane leans by 45 degrees: it passes in front of the frontal lobes and the temporal poles, and takes
+eyes, nose, mouth and chin with it.
 """
 
 from __future__ import annotations
@@ -21,17 +21,30 @@ BASE_SHARE: Final = 0.3  # below a slice with less than this share of the larges
 LEAST_CM3: Final = 250.0  # of brain; a neonate has more
 CHORD_MM: Final = 24.0  # a front narrower than this is not looked at; a frontal pole is 2 mm ahead of it
 MARGIN_MM: Final = 8.0  # air begins so far from the brain
+EARS_MM: Final = 30.0  # so far in front of the middle of the brain, the ear canals and the foramen magnum lie behind
 LEAN: Final = (np.cos(np.pi / 4), np.sin(np.pi / 4))  # forward and downward part of the plane's normal
 
 Bool = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 
 
-class Plane(NamedTuple):
-    """What lies beyond it is the face: points p in patient coordinates, mm, with normal . p > offset_mm."""
+Direction = tuple[float, float, float]
 
-    normal: tuple[float, float, float]
+
+class Plane(NamedTuple):
+    """What lies beyond it is the face: points p in patient coordinates, mm.
+
+    Args:
+        normal: Forward and down, unit vector.
+        offset_mm: The face has normal . p above it,
+        forward: and forward, unit vector,
+        start_mm: forward . p above this: the ears, behind which nothing is cut.
+    """
+
+    normal: Direction
     offset_mm: float
+    forward: Direction
+    start_mm: float
 
 
 class Frame(NamedTuple):
@@ -75,20 +88,41 @@ def face_plane(hu: NDArray[np.int16], frame: Frame) -> Plane | None:
     slices, rows = factors[0] * z + (factors[0] - 1) / 2, factors[1] * y + (factors[1] - 1) / 2
     down = frame.column * frame.pixel_mm[0]
     points = frame.first_mm + slices[:, None] * frame.step + rows[:, None] * down
-    normal = -LEAN[0] * frame.column * np.sign(frame.column[1]) - LEAN[1] * frame.step / spacing
+    forward = -frame.column * np.sign(frame.column[1])
+    normal = LEAN[0] * forward - LEAN[1] * frame.step / spacing
     normal /= np.linalg.norm(normal)
-    a, b, c = normal.tolist()
-    return Plane((a, b, c), float((points @ normal).max() + MARGIN_MM))
+    along = points @ forward
+    start_mm = float((along.min() + along.max()) / 2 + EARS_MM)
+    return Plane(_direction(normal), float((points @ normal).max() + MARGIN_MM), _direction(forward), start_mm)
+
+
+def _direction(vector: Floats) -> Direction:
+    x, y, z = vector.tolist()
+    return x, y, z
 
 
 def beyond(
     plane: Plane, first_mm: Floats, row: Floats, column: Floats, pixel_mm: tuple[float, float], shape: tuple[int, int]
 ) -> Bool:
     """Which pixels of a slice, in any orientation, lie in the face: (rows, columns)."""
-    normal = np.asarray(plane.normal)
-    depth = float(normal @ first_mm) - plane.offset_mm
-    down = np.arange(shape[0]) * pixel_mm[0] * float(normal @ column)
-    right = np.arange(shape[1]) * pixel_mm[1] * float(normal @ row)
+    result: Bool = _above(plane.normal, plane.offset_mm, first_mm, row, column, pixel_mm, shape)
+    result &= _above(plane.forward, plane.start_mm, first_mm, row, column, pixel_mm, shape)
+    return result
+
+
+def _above(
+    normal: Direction,
+    offset_mm: float,
+    first_mm: Floats,
+    row: Floats,
+    column: Floats,
+    pixel_mm: tuple[float, float],
+    shape: tuple[int, int],
+) -> Bool:
+    along = np.asarray(normal)
+    depth = float(along @ first_mm) - offset_mm
+    down = np.arange(shape[0]) * pixel_mm[0] * float(along @ column)
+    right = np.arange(shape[1]) * pixel_mm[1] * float(along @ row)
     result: Bool = depth + down[:, None] + right > 0
     return result
 
