@@ -1,18 +1,29 @@
 from __future__ import annotations
 
 import stat
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from pydicom import dcmread
-from tests.dicom.build import ct, head_hu, save, save_series
+from tests.ct.test_burnt_in import drawn
+from tests.ct.test_deface import head as thin_head
+from tests.dicom.build import AXIAL, ct, head_hu, save, save_series
+from tests.dicom.test_write import EXAM, PERSON, SERIES
 
+from plainscan.cli import main
 from plainscan.config import DeidentifySettings
-from plainscan.dicom.read import read_hu
-from plainscan.errors import StorageError
+from plainscan.dicom.read import read_hu, read_slices
+from plainscan.dicom.scan import gather, scan
+from plainscan.dicom.write import HABITS, write_series
+from plainscan.errors import SourceError, StorageError
+from plainscan.phantom.study import StudyOptions, make_study
 from plainscan.stages import deidentify
 from plainscan.tables import DEIDENTIFIED, LINKS, read
+
+TEXT = ("ZHANG SAN 4711", 16, "corner")
 
 
 def archive(folder: Path) -> Path:
@@ -172,3 +183,64 @@ def test_what_a_table_lists_is_removed_from_the_report_of_its_study(tmp_path: Pa
     listed.write_text(f"study_uid,daughter,phone\n{root}1,王芳,8213\n", "utf-8")
     out = run(tmp_path, reports=reports, identifiers=listed)
     assert pl.read_csv(out / "reports.csv")["report"].to_list() == ["[NAME]的女儿陪同，电话号 [ID] 尾号。"]
+
+
+def test_a_thin_series_loses_its_face_and_keeps_its_brain(tmp_path: Path) -> None:
+    one = thin_head(0)
+    series = replace(SERIES, orientation=AXIAL, positions_mm=one.positions_mm, pixel_mm=2.4, tilt_deg=0.0)
+    series = replace(series, thickness_mm=np.full(len(one.hu), 2.4))
+    write_series(tmp_path / "in", one.hu, np.zeros(one.hu.shape[1:], np.bool_), series, EXAM, PERSON, HABITS[0])
+    out = run(tmp_path)
+    assert {row["face"] for row in rows(out)} == {"removed"}
+    catalogue, _ = gather(scan(out / "dicom"))
+    places = catalogue.sort("position_z_mm").select("source", "path", "frame").iter_rows()
+    after = np.stack([found.hu for found in read_slices(places) if not isinstance(found, SourceError)])
+    changed = after != one.hu
+    assert not (changed & (one.cavity_mm > 0)).any()
+    assert (after[changed] == -1000).all()
+    assert sum(int(str(row["face_px"])) for row in rows(out)) > 20_000
+    ds = dcmread(next(out.rglob("*.dcm")), stop_before_pixels=True)
+    assert "113102" in [item.CodeValue for item in ds.DeidentificationMethodCodeSequence]
+    assert ds.RecognizableVisualFeatures == "NO"
+
+
+def test_a_thin_series_without_a_brain_to_spare_is_left_out_unless_faces_may_stay(tmp_path: Path) -> None:
+    save_series(tmp_path / "in", 3, spacing=1.0)
+    assert {row["code"] for row in rows(run(tmp_path))} == {"no_face_plane"}
+    deidentify.run(tmp_path / "kept", settings(tmp_path, deface=False))
+    assert {row["face"] for row in rows(tmp_path / "kept")} == {"kept"}
+
+
+def test_text_in_pixels_is_refused_or_masked(tmp_path: Path) -> None:
+    hu, letters = drawn(make_study(np.random.default_rng(3), StudyOptions(size=256, slices=(1, 1))).hu[0], *TEXT)
+    save(tmp_path / "in", "a.dcm", ct((hu + 1024).clip(0, 4095).astype(np.uint16)))
+    assert [row["code"] for row in rows(run(tmp_path, deface=False))] == ["burnt_in_text"]
+    deidentify.run(tmp_path / "masked", settings(tmp_path, deface=False, burnt_in="mask"))
+    path = next((tmp_path / "masked").rglob("*.dcm"))
+    after = read_hu(str(path.parent), path.name).hu
+    assert (after[letters] < -900).mean() > 0.99
+    assert dcmread(path, stop_before_pixels=True).BurnedInAnnotation == "NO"
+
+
+@pytest.mark.parametrize(
+    ("tags", "code"),
+    [
+        ({"BurnedInAnnotation": "YES"}, "burned_in"),
+        ({"ImageType": ["DERIVED", "SECONDARY", "SCREEN SAVE"]}, "screen_save"),
+        ({"ImageType": ["DERIVED", "PRIMARY", "AXIAL"]}, "derived_image"),
+        ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.7"}, "secondary_capture"),
+        ({"Modality": "OT"}, "not_ct"),
+    ],
+)
+def test_what_may_hold_drawn_text_is_left_out(tags: dict[str, object], code: str, tmp_path: Path) -> None:
+    save(tmp_path / "in", "a.dcm", ct(**tags))
+    assert [row["code"] for row in rows(run(tmp_path, deface=False))] == [code]
+
+
+def test_the_command_takes_in_out_and_key(tmp_path: Path) -> None:
+    save_series(tmp_path / "in", 2)
+    arguments = ["deidentify", str(tmp_path / "in"), str(tmp_path / "out"), "--key", str(tmp_path / "cohort.key")]
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 0
+    assert len(list((tmp_path / "out").rglob("*.dcm"))) == 2
