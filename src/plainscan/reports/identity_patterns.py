@@ -10,10 +10,9 @@ HAN: Final = "[\u3400-\u9fff]"
 OLDEST: Final = 89  # years; above, an age may tell who it is (45 CFR 164.514(b)(2)(i)(C))
 
 _END: Final = r"(?=[\s,;。:)\]、/]|$)"
-_ROLE: Final = (
-    "(?:报告|审核|诊断|检查|书写|记录|申请|主治|住院|值班|会诊|经治|送检|登记|操作|主管|开单)?"
-    "(?:医师|医生|技师|护士|签名|签字|者|人)"
-)
+_DOES: Final = "(?:报告|审核|诊断|检查|书写|记录|申请|主治|住院|值班|会诊|经治|送检|登记|操作|主管|开单)"
+_ROLE: Final = f"(?:{_DOES}?(?:医师|医生|技师|护士|签名|签字|者|人)|审核|书写|签发)"
+_CHINESE_NAME: Final = f"(?:(?:欧阳|上官|司马|诸葛)\\s{{0,2}}{HAN}{{1,2}}|{HAN}{{2,4}}|{HAN}\\s{{1,2}}{HAN}{{1,2}})"
 _LABEL_ID: Final = (
     "(?:住院|门诊|病历|病案|影像|检查|登记|申请单|卡|床|床位|流水|就诊|医保|身份证|患者|病人|放射|CT|X线|条码)(?:编)?(?:号码|号|ID)"
     r"|\b(?:MRN|PID|patient\s*(?:id|no\.?|number)|accession(?:\s*(?:no\.?|number|\#))?|medical\s*record(?:\s*(?:no\.?|number))?"
@@ -76,7 +75,7 @@ PATTERNS: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
         NAME,
     ),
     (
-        re.compile(rf"{_ROLE}\s*[::]\s*(?P<x>{HAN}{{1,4}}(?:\s{{0,2}}{HAN}){{0,2}}(?:[/、]\s?{HAN}{{2,4}})*){_END}"),
+        re.compile(rf"{_ROLE}\s*[::]\s*(?P<x>{_CHINESE_NAME}(?:[/、]\s?{_CHINESE_NAME})*){_END}"),
         NAME,
     ),
     (re.compile(rf"{_ROLE}\s*[::]\s*(?P<x>{_CAPITAL}(?:[\s^]{_CAPITAL}){{0,2}})"), NAME),
@@ -115,4 +114,6 @@ AGES: Final = re.compile(
     r"(?<![\d.])(?P<x>9\d|1[0-3]\d)(?=\s?(?:岁|周岁|[\s-]?y(?:ears?)?[\s/-]?o(?:ld)?\b|[\s-]years?[\s-]old|\s?yrs?\b|Y\b))",
     re.IGNORECASE,
 )
-NUMBERS: Final = re.compile(r"(?<![\d.])(?:[A-Za-z]{1,6}[-_]?)?\d{5,}(?:[-_/]?[\dA-Za-z]+)*(?!\.\d)")
+NUMBERS: Final = re.compile(
+    r"(?<![\d.])(?!(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:[0-2]\d|3[01])(?!\d))(?:[A-Za-z]{1,6}[-_]?)?\d{5,}(?:[-_/]?[\dA-Za-z]+)*(?!\.\d)"
+)
