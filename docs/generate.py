@@ -20,6 +20,7 @@ from plainscan.cohort.select import FLAGS
 from plainscan.cohort.series import CODES
 from plainscan.config import Experiment, Section
 from plainscan.ct import geometry, hounsfield
+from plainscan.dicom.deidentify_file import LEFT_OUT
 from plainscan.dicom.pacs import TRANSFER_CODES
 from plainscan.dicom.read import REFUSALS
 from plainscan.dicom.scan import REJECT_CODES
@@ -60,8 +61,8 @@ def command_page() -> str:
     )
     for stage, (section, positional) in STAGES.items():
         options = {n: f for n, f in section.model_fields.items() if n not in positional}
-        words = " ".join(name if name == "RUN" else name.upper() for name in positional)
-        required = "" if positional == ("RUN",) else " --out RUN"
+        words = " ".join(name.upper() for name in positional)
+        required = "" if {"RUN", "OUT"} & {*positional} else " --out RUN"
         lines += [f"\n## plainscan {stage}\n", f"{_summary(section)}\n"]
         lines.append(f"```\nplainscan {' '.join(filter(None, [stage, words]))}{required} [OPTIONS]\n```\n")
         lines += _table(options, flag=True)
@@ -103,6 +104,11 @@ def exclusion_page() -> str:
             "`predictions.csv`, column `not_scored`: what the gatekeeper keeps from being scored, by the HU alone "
             "([the rule](predictions.md)).",
             NOT_ANALYZED,
+        ),
+        "Left out by deidentify": (
+            "`deidentified.parquet`, column `code`: files and reports that are not written. Codes of the tables above "
+            "stand there too.",
+            LEFT_OUT,
         ),
         "Remarks on pixels": ("What was noticed or repaired in slices that were read.", hounsfield.REMARKS),
     }

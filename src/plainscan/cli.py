@@ -20,11 +20,13 @@ import plainscan
 from plainscan import config
 from plainscan.errors import STORAGE, ConfigError, MissingPartError, PlainscanError, printable, storage_error
 
-# Sub-command: its section, and which of its fields are positional; `RUN` stands for the run folder.
+# Sub-command: its section, and which of its fields are positional; `RUN` stands for the run folder, `OUT` for a folder
+# of results that is none.
 STAGES: Final[dict[str, tuple[type[config.Section], tuple[str, ...]]]] = {
     "phantom": (config.PhantomSettings, ()),
     "world": (config.WorldSettings, ()),
     "fetch": (config.FetchSettings, ("pacs",)),
+    "deidentify": (config.DeidentifySettings, ("source", "OUT")),
     "scan": (config.ScanSettings, ("source",)),
     "images": (config.ImagesSettings, ("source",)),
     "select": (config.SelectSettings, ("RUN",)),
@@ -68,7 +70,7 @@ def _add(stage: str, section: type[config.Section], positional: tuple[str, ...])
 
     parameters = [_run_argument()] if positional == ("RUN",) else []
     parameters += [_parameter(section, name, name in positional) for name in section.model_fields]
-    parameters.append(_out_option(required=positional != ("RUN",)))
+    parameters.append(_out_argument() if "OUT" in positional else _out_option(required=positional != ("RUN",)))
     parameters.sort(key=lambda p: p.kind)
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # Typer reads it
     app.command(stage, help=section.__doc__)(command)
@@ -108,6 +110,13 @@ def _run_argument() -> inspect.Parameter:
         default=None,
         annotation=Annotated[Path | None, info],
     )
+
+
+def _out_argument() -> inspect.Parameter:
+    annotation = Annotated[
+        Path, typer.Argument(help="The folder to write to; nothing else may be in it.", metavar="OUT")
+    ]
+    return inspect.Parameter("out", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=annotation)
 
 
 def _out_option(required: bool) -> inspect.Parameter:

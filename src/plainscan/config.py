@@ -158,6 +158,27 @@ class FetchSettings(Section):
         return self
 
 
+class DeidentifySettings(Section):
+    """Make a copy of an archive and its reports that names nobody, to share."""
+
+    source: FilePath = Field(description="Folder, ZIP or single file; it is not changed.")
+    key: FilePath = Field(
+        description="Key file, made where there is none; the same key gives the same pseudonyms. It stays inside."
+    )
+    reports: FilePath | None = Field(None, description="Reports: anything that `label --reports` reads.")
+    identifiers: FilePath | None = Field(
+        None, description="CSV or .xlsx with study_uid: whatever else is in a row is removed from that study's report."
+    )
+    derived: bool = Field(False, description="Let derived and secondary images through, after the look for text.")
+    burnt_in: Literal["refuse", "mask"] = Field(
+        "refuse", description="What becomes of an image with text in its pixels."
+    )
+    deface: bool = Field(True, description="Cut the face off thin and reformatted series, and refuse localizers.")
+    thin_mm: Annotated[float, Field(ge=0, le=20)] = Field(
+        2.5, description="A series of slices no farther apart shows a face, mm."
+    )
+
+
 class SelectSettings(Section):
     """Choose one axial non-contrast soft-tissue head series a study."""
 

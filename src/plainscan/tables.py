@@ -214,6 +214,25 @@ TRUTH: Final = Table(
     SLICE_KEY,
 )
 
+# What became of each file and report, to go with them: pseudonyms only. A row with a `code` was refused and has no
+# `file`; `face` is removed, thick (slices too far apart to show one) or kept (--no-deface); the other columns count
+# attributes by what happened to them, and pixels that became air.
+DEIDENTIFIED: Final = Table(
+    "deidentified",
+    {
+        **dict.fromkeys(("kind", "file", "code", "patient", "study_uid", "series_uid", "instance_uid"), pl.String),
+        "face": pl.String,
+        **dict.fromkeys(("removed", "private", "replaced", "cleaned", "kept", "text_px", "face_px"), pl.Int32),
+    },
+    (),
+)
+# The way back from a pseudonymous file to its source: it holds identifiers and stays where the key stays.
+LINKS: Final = Table(
+    "links",
+    dict.fromkeys(("source", "path", "code", "patient_id", "study_uid", "patient", "file"), pl.String),
+    (),
+)
+
 # The test split, scored: label columns as in the manifest, `probability_<finding>` calibrated. `brain_share` is the
 # share of the picture's pixels between 15 and 60 HU: how much brain the slice shows.
 PREDICTIONS: Final = Table(
@@ -277,7 +296,7 @@ LEAKS: Final = Table(
 SPLITS: Final = ("train", "tune", "test")
 TABLES: Final = (
     *(TRANSFERS, CATALOGUE, REJECTS, COHORT, EXCLUSIONS, REPORT_FINDINGS, LABELS),
-    *(MANIFEST, PREPARED, TRUTH, PREDICTIONS, SCORES, SLICE_LABELS, LEAKS),
+    *(MANIFEST, PREPARED, TRUTH, PREDICTIONS, SCORES, SLICE_LABELS, LEAKS, DEIDENTIFIED, LINKS),
 )
 
 

@@ -12,16 +12,20 @@ import plainscan
 from plainscan.cohort.select import FLAGS
 from plainscan.cohort.series import CODES
 from plainscan.ct import geometry, hounsfield
+from plainscan.dicom.deidentify_file import LEFT_OUT
 from plainscan.dicom.pacs import TRANSFER_CODES
 from plainscan.dicom.read import REFUSALS
 from plainscan.dicom.scan import REJECT_CODES
 
 SOURCE = Path(plainscan.__file__).parent
 PAGE = SOURCE.parents[1] / "docs" / "reference" / "exclusions.md"
-MEANINGS = {**CODES, **REJECT_CODES, **REFUSALS, **TRANSFER_CODES}
+MEANINGS = {**CODES, **REJECT_CODES, **REFUSALS, **TRANSFER_CODES, **LEFT_OUT}
 REMARKS = {**FLAGS, **geometry.FLAGS, **hounsfield.REMARKS}
 NOT_IN_TABLES = {
     "no_source",
+    "no_key",
+    "bad_key",
+    "open_key",
     "no_report_text",
     "no_study_uid",
     "encapsulated",
@@ -88,7 +92,7 @@ def test_every_remark_that_is_made_has_a_meaning() -> None:
 
 @pytest.mark.parametrize(
     "codes",
-    [CODES, REJECT_CODES, REFUSALS, TRANSFER_CODES, FLAGS, geometry.FLAGS, hounsfield.REMARKS],
+    [CODES, REJECT_CODES, REFUSALS, TRANSFER_CODES, LEFT_OUT, FLAGS, geometry.FLAGS, hounsfield.REMARKS],
     ids=lambda _: "",
 )
 def test_every_code_is_on_the_page(codes: Mapping[str, str]) -> None:

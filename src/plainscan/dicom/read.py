@@ -286,8 +286,12 @@ _RULES: Final[dict[str, tuple[str, str, str, Callable[[Values], bool]]]] = {
 }
 
 
-def _slice(opened: Opened, frame: int) -> Slice:
-    values = opened.frames[frame]
+def storage_of(values: Values) -> Storage:
+    """How a frame's stored values code HU.
+
+    Raises:
+        DicomError: Slope or intercept is missing, or the rescale type says that the values are no HU.
+    """
     storage = Storage(
         _int(values, "bits_stored"),
         values["pixel_representation"] == 1,
@@ -299,6 +303,11 @@ def _slice(opened: Opened, frame: int) -> Slice:
         raise DicomError(
             str(values["rescale_type"]), where="(0028,1054) Rescale Type", expected="HU", code="rescale_type"
         )
+    return storage
+
+
+def _slice(opened: Opened, frame: int) -> Slice:
+    storage = storage_of(opened.frames[frame])
     words = decode_frame(opened.dataset, opened.transfer_syntax, frame)
     hu, flags = to_hu(words, storage)
     return Slice(hu, (*flags, "lossy") if opened.transfer_syntax in LOSSY else flags)

@@ -5,6 +5,7 @@ A file name may hold an accession number: inside a folder, messages count files 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -14,6 +15,7 @@ from plainscan.errors import ReportError, UserError
 from plainscan.reports.encoding import decode, table_rows
 from plainscan.reports.fhir import read_diagnostic_reports
 from plainscan.reports.hl7 import read_oru
+from plainscan.reports.identifiers import Known
 from plainscan.reports.spreadsheet import OLD_WORKBOOK, sheet_rows
 
 WORKBOOKS: Final = (".xlsx", ".xlsm", ".xls")
@@ -87,6 +89,28 @@ def _rows(rows: list[dict[str, str]], where: str) -> Iterator[tuple[str, str, st
             )
         if any(row.values()):
             yield row["study_uid"].strip(), row["report"], f"{where}: row {number}"
+
+
+def read_known(path: Path) -> dict[str, Known]:
+    """What a table lists of the people in each study: any column beside ``study_uid``.
+
+    A value with a digit in it is a number or a date, another one a name.
+
+    Raises:
+        ReportError: Not readable, or no column ``study_uid``; the message names no value.
+    """
+    data, where = file_bytes(path), str(path)
+    is_workbook = path.suffix.lower() in WORKBOOKS or data.startswith(OLD_WORKBOOK)
+    rows = sheet_rows(data, where) if is_workbook else table_rows(decode(data, where), where)
+    found: dict[str, Known] = {}
+    for row in rows:
+        if "study_uid" not in row:
+            raise ReportError("no such column", where=where, expected="study_uid", code="report_columns")
+        study = row["study_uid"].strip()
+        values = {value.strip() for name, value in row.items() if name != "study_uid"} - {""}
+        ids = {value for value in values if re.search(r"\d", value)}
+        found[study] = found.get(study, Known()) | Known(frozenset(values - ids), frozenset(ids))
+    return found
 
 
 def file_bytes(path: Path, error: type[UserError] = ReportError) -> bytes:

@@ -1,0 +1,155 @@
+"""One study of ``deidentify``: its files and its report, each written without identity or left out with a code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import polars as pl
+
+from plainscan.config import DeidentifySettings
+from plainscan.ct.deface import Plane
+from plainscan.dicom.deidentify import text_at
+from plainscan.dicom.deidentify_face import face_planes
+from plainscan.dicom.deidentify_file import PATIENT_ID, Choices, Done, Source, open_source, write_clean
+from plainscan.dicom.deidentify_key import Key, moved
+from plainscan.dicom.files import Archive, locate
+from plainscan.errors import DicomError, MissingPartError
+from plainscan.reports.dates import Day
+from plainscan.reports.identifiers import Known, clean_report, left_over
+from plainscan.stages.deidentify_journal import Result, Row
+from plainscan.tables import DEIDENTIFIED
+
+STUDY_UID, SERIES_UID, INSTANCE_UID = 0x0020000D, 0x0020000E, 0x00080018
+FRAME_OF_REFERENCE = 0x00200052
+STUDY_DATE = 0x00080020
+
+
+class Task(NamedTuple):
+    """What is asked for one study.
+
+    Args:
+        out: The folder of results.
+        study: Its Study Instance UID.
+        frame: Its rows of the catalogue.
+        report: Its report.
+        listed: Identifiers of it that a table lists.
+        key: Of the hospital.
+        settings: Of the stage.
+    """
+
+    out: Path
+    study: str
+    frame: pl.DataFrame
+    report: str | None
+    listed: Known
+    key: Key
+    settings: DeidentifySettings
+
+
+class Faces(NamedTuple):
+    """The planes that cut faces off, by series; a series that is not in it shows none, or is to keep it."""
+
+    planes: dict[str, Plane | None]
+    otherwise: str  # what the account says of a series that is not in it: thick or kept
+
+
+def deidentify_study(task: Task, archives: dict[Path, Archive]) -> Result:
+    """Write the study's files and clean its report.
+
+    Args:
+        task: The study.
+        archives: Open archives by file; one that is needed is added, for the caller to close.
+    """
+    rows: list[Row] = []
+    links: list[Row] = []
+    sources: list[Source] = []
+    for place in paths_of(task.frame):
+        try:
+            sources.append(open_source(locate(*place, archives)))
+        except DicomError as error:
+            rows.append(account_row("dicom", code=error.code, named={"study_uid": task.key.uid(task.study)}))
+            links.append(_link(place, task.study, error.code))
+    known = task.listed | Known(ids=frozenset((task.study,)))
+    for source in sources:
+        known |= source.known
+    faces = _faces(task, sources)
+    seen: set[str] = set()
+    root = str(task.frame["source"][0])
+    for source in sources:
+        row = _file(task, source, known, faces, seen)
+        rows.append(row)
+        own = {"patient_id": text_at(source.header, PATIENT_ID), "patient": row["patient"], "file": row["file"]}
+        links.append({**_link((root, source.entry.path), task.study, row["code"]), **own})
+    text = None
+    if task.report is not None:
+        row, text = _report(task, task.report, sources, known)
+        rows.append(row)
+    return Result(rows, links, text)
+
+
+def paths_of(frame: pl.DataFrame) -> list[tuple[str, str]]:
+    """Source and path of each file of a study, in order."""
+    return sorted(frame.select("source", "path").unique().iter_rows())
+
+
+def _faces(task: Task, sources: list[Source]) -> Faces:
+    if not task.settings.deface:
+        return Faces({}, "kept")
+    references = {text_at(s.header, SERIES_UID): text_at(s.header, FRAME_OF_REFERENCE) for s in sources}
+    is_localizer = pl.col("image_type").fill_null("").str.to_uppercase().str.contains("LOCALIZER")
+    rows = task.frame.filter(~is_localizer & (pl.col("modality").fill_null("CT") == "CT")).to_dicts()
+    return Faces(dict(face_planes(rows, references, task.settings.thin_mm)), "thick")
+
+
+def _file(task: Task, source: Source, known: Known, faces: Faces, seen: set[str]) -> Row:
+    uids = [text_at(source.header, tag) for tag in (STUDY_UID, SERIES_UID, INSTANCE_UID)]
+    study, series, instance = map(task.key.uid, uids)
+    patient = task.key.patient(source.identity)
+    named = {"patient": patient, "study_uid": study, "series_uid": series, "instance_uid": instance}
+    file = f"dicom/{patient}/{study}/{series}/{instance}.dcm"
+    choices = Choices(task.settings.derived, task.settings.burnt_in, task.settings.deface)
+    try:
+        if instance in seen:
+            raise DicomError("a file again", code="duplicate")
+        seen.add(instance)
+        plane = faces.planes.get(uids[1])
+        if plane is None and uids[1] in faces.planes:
+            raise DicomError("no plane", code="no_face_plane")
+        done = write_clean(source, task.key, known, choices, plane, task.out / file)
+    except (DicomError, MissingPartError) as error:
+        return account_row("dicom", code=error.code, named=named)
+    named |= {"file": file, "face": "removed" if plane is not None else faces.otherwise}
+    return account_row("dicom", done=done, named=named)
+
+
+def _report(task: Task, report: str, sources: list[Source], known: Known) -> tuple[Row, str | None]:
+    """A study's report: its row, and its text where nothing was left in it."""
+    named = {"study_uid": task.key.uid(task.study)}
+    if not sources:
+        return account_row("report", code="report_without_study", named=named), None
+    first = sources[0]
+    days = task.key.days(first.identity)
+    text = clean_report(report, known, lambda when: moved(when, days), _day(text_at(first.header, STUDY_DATE)))
+    named["patient"] = task.key.patient(first.identity)
+    if left_over(text, known):
+        return account_row("report", code="identifier_left", named=named), None
+    return account_row("report", named={**named, "file": "reports.csv"}), text
+
+
+def _day(text: str) -> Day | None:
+    if len(text) < 8 or not (text[:8].isascii() and text[:8].isdecimal()):
+        return None
+    return int(text[:4]), int(text[4:6]), int(text[6:8])
+
+
+def account_row(
+    kind: str, *, code: str | None = None, done: Done | None = None, named: dict[str, str] | None = None
+) -> Row:
+    """A row of ``deidentified``: pseudonyms and counts, nothing else."""
+    counts: dict[str, Any] = done._asdict() if done else {}
+    return {**dict.fromkeys(DEIDENTIFIED.columns), "kind": kind, "code": code, **(named or {}), **counts}
+
+
+def _link(place: tuple[str, str], study: str, code: str | None) -> Row:
+    return {"source": place[0], "path": place[1], "study_uid": study, "code": code}
