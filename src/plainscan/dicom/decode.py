@@ -35,8 +35,11 @@ GDCM: Final = {
     "1.2.840.10008.1.2.4.81": "JPEG-LS near-lossless",
     "1.2.840.10008.1.2.4.90": "JPEG 2000 lossless",
     "1.2.840.10008.1.2.4.91": "JPEG 2000",
+    "1.2.840.10008.1.2.4.201": "high-throughput JPEG 2000 lossless",
+    "1.2.840.10008.1.2.4.202": "high-throughput JPEG 2000 lossless, by resolution",
+    "1.2.840.10008.1.2.4.203": "high-throughput JPEG 2000",
 }
-LOSSY: Final = ("1.2.840.10008.1.2.4.81", "1.2.840.10008.1.2.4.91")
+LOSSY: Final = ("1.2.840.10008.1.2.4.81", "1.2.840.10008.1.2.4.91", "1.2.840.10008.1.2.4.203")
 
 REFUSALS: Final = {
     "transfer_syntax": "compressed in a way that cannot be read, such as JPEG baseline or video",
@@ -71,7 +74,7 @@ def decode_frame(ds: Dataset, transfer_syntax: str, frame: int) -> Words:
         raise DicomError(
             f"transfer syntax {transfer_syntax[:64]}",
             where="(0002,0010) Transfer Syntax UID",
-            expected="native, deflated, RLE, JPEG lossless, JPEG-LS or JPEG 2000",
+            expected="native, deflated, RLE, JPEG lossless, JPEG-LS, JPEG 2000 or HTJ2K",
             remedy="The slice is refused; have the archive send it as Explicit VR Little Endian.",
             code="transfer_syntax",
         )

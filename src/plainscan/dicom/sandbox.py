@@ -29,6 +29,12 @@ from pydicom.uid import UID
 
 SECONDS: Final = 60.0
 MEMORY_BYTES: Final = 4 << 30
+# The codestream says by itself that its blocks are coded for high throughput; pydicom asks GDCM by the older names.
+HIGH_THROUGHPUT: Final = {
+    "1.2.840.10008.1.2.4.201": "1.2.840.10008.1.2.4.90",
+    "1.2.840.10008.1.2.4.202": "1.2.840.10008.1.2.4.90",
+    "1.2.840.10008.1.2.4.203": "1.2.840.10008.1.2.4.91",
+}
 LAYOUT: Final = (
     "Rows",
     "Columns",
@@ -141,7 +147,8 @@ def _decode_here(request: dict[str, Any], data: bytes) -> NDArray[np.integer[Any
     ds.NumberOfFrames = 1
     ds.PixelData = encapsulate([data])
     ds["PixelData"].is_undefined_length = True
-    words, _ = get_decoder(UID(request["syntax"])).as_array(ds, index=0, raw=True, decoding_plugin="gdcm")
+    syntax = HIGH_THROUGHPUT.get(request["syntax"], request["syntax"])
+    words, _ = get_decoder(UID(syntax)).as_array(ds, index=0, raw=True, decoding_plugin="gdcm")
     result: NDArray[np.integer[Any]] = words
     return result
 
