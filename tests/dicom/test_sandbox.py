@@ -85,6 +85,8 @@ def wild(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
         (b"connect", "OSError", True),
         (b"open", "OSError", True),
         (b"print", "", True),
+        (b"complain", "DecodeFailedError", True),
+        (b"complain and fail", "ValueError", True),
     ],
 )
 def test_a_decoder_out_of_hand_costs_one_slice(wild: Sandbox, stream: bytes, said: str, survives: bool) -> None:

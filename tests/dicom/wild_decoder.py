@@ -19,6 +19,11 @@ def spin() -> None:
         pass
 
 
+def complain_and_fail() -> None:
+    os.write(2, b"Corrupt JPEG data: premature end of data segment\n")
+    raise ValueError
+
+
 WILD = {
     b"abort": os.abort,
     b"spin": spin,
@@ -27,6 +32,8 @@ WILD = {
     b"connect": socket.socket,
     b"open": lambda: Path(__file__).read_bytes(),
     b"print": lambda: os.write(1, b"a warning of the codec\n"),
+    b"complain": lambda: os.write(2, b"Corrupt JPEG data: 1 extraneous bytes before marker 0xd9\n"),
+    b"complain and fail": complain_and_fail,
     b"behave": lambda: None,
 }
 

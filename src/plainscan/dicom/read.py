@@ -207,6 +207,8 @@ def _set_layout(ds: Dataset, header: Header) -> None:
     ds.PixelRepresentation, ds.PhotometricInterpretation = values["pixel_representation"], "MONOCHROME2"
     if "PixelData" not in ds:
         raise DicomError("no pixels", where="(7FE0,0010) Pixel Data", code="truncated_pixels")
+    if ds["PixelData"].VR not in ("OB", "OW", "UN"):
+        raise DicomError("not a value of bytes", where="(7FE0,0010) Pixel Data", expected="OB or OW", code="unreadable")
 
 
 def check_header(header: Header, frames: int) -> None:

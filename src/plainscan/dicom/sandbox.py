@@ -18,6 +18,7 @@ import functools
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -56,6 +57,9 @@ LAYOUT: Final = (
 )
 
 
+END_OF_IMAGE: Final = b"\xff\xd9"  # ends every stream of the JPEG family
+# The JPEG codec only prints that a stream is damaged, and goes on with invented values.
+DAMAGED: Final = re.compile(b"Corrupt JPEG data|Premature end of JPEG")
 READY: Final = b"ready\n"
 COMMAND: Final = (sys.executable, "-m", "plainscan.dicom.sandbox")
 
@@ -168,13 +172,26 @@ def _decode_here(request: dict[str, Any], data: bytes) -> NDArray[np.integer[Any
     ds = Dataset()
     for name in LAYOUT:
         setattr(ds, name, request[name])
+    # Whole words: bits above Bits Stored are for the caller to judge, not for the codec to drop.
+    ds.BitsStored, ds.HighBit = ds.BitsAllocated, ds.BitsAllocated - 1
+    syntax = HIGH_THROUGHPUT.get(request["syntax"], request["syntax"])
+    if syntax not in PLUGINS and not data.rstrip(b"\0").endswith(END_OF_IMAGE):
+        raise EOFError
     ds.NumberOfFrames = 1
     ds.PixelData = encapsulate([data])
     ds["PixelData"].is_undefined_length = True
-    syntax = HIGH_THROUGHPUT.get(request["syntax"], request["syntax"])
     words, _ = get_decoder(UID(syntax)).as_array(ds, index=0, raw=True, decoding_plugin=PLUGINS.get(syntax, "gdcm"))
     result: NDArray[np.integer[Any]] = words
     return result
+
+
+def _complaints(pipe: int) -> bytes:
+    """What the codecs have printed since this was last asked."""
+    text = b""
+    with contextlib.suppress(BlockingIOError):
+        while part := os.read(pipe, 1 << 16):
+            text += part
+    return text
 
 
 def _limit() -> None:
@@ -204,7 +221,11 @@ def main() -> None:
     """Serve requests until the pipe is closed."""
     warnings.simplefilter("ignore")
     answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what the codecs print must not get between the answers
+    complaints, said = os.pipe()
+    os.set_blocking(complaints, False)
+    os.set_blocking(said, False)
+    for stream in (1, 2):
+        os.dup2(said, stream)  # what the codecs print must not get between the answers; some of it matters
     requests = sys.stdin.buffer
     for syntax in PLUGINS:
         get_decoder(UID(syntax))  # imported while files can still be opened
@@ -216,7 +237,10 @@ def main() -> None:
         request = json.loads(line)
         data = requests.read(request["bytes"])
         try:
+            _complaints(complaints)
             words = _decode_here(request, data)
+            if DAMAGED.search(_complaints(complaints)):
+                raise DecodeFailedError
             answer: dict[str, Any] = {"dtype": words.dtype.str, "shape": words.shape, "bytes": words.nbytes}
             content = words.tobytes()
         except Exception as error:
