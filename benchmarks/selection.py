@@ -2,7 +2,7 @@
 
 The labeled set (``tests/cohort/data/series.csv``) holds names and headers as vendors and hospitals write them, in
 Chinese, English and some other languages; half of it, by hash, is for developing the rules. Each series is judged as
-the only one of its study, a thin one beside its thick twin. Peer: a plain search for the words head and brain (头 颅 脑).
+the only one of its study, a thin one beside its thick twin. Peer: a search for the words head and brain (头 颅 脑).
 
 Run: ``python benchmarks/selection.py [--half develop|judge] [--errors]``. Each run on ``judge`` is written down in
 docs/experiments.md.
