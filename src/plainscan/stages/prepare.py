@@ -2,7 +2,7 @@
 
 Two processes read and resample, series by series; the parent writes. Memory does not grow with the cohort: a
 series is cut into pieces and only a few pieces are under way at a time. A slice that cannot be read is left out,
-counted and named.
+counted and named; so is a series whose pixels show contrast medium though nothing said so (``inference.gate``).
 """
 
 from __future__ import annotations
@@ -24,9 +24,11 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from plainscan.config import PrepareSettings
+from plainscan.ct.gate import CONTRAST
 from plainscan.ct.prepare import PREPARATION, Box, head_box, planes_around, prepare_slice
 from plainscan.ct.window import Window
 from plainscan.errors import SourceError
+from plainscan.inference.gate import holds_contrast, vessels
 from plainscan.pictures import read_picture
 from plainscan.stages.chain import check_fresh
 from plainscan.stages.record import Counts, recorded, say, track
@@ -48,6 +50,7 @@ class Prepared(NamedTuple):
     hu: NDArray[np.int16] | None
     box: Box | None
     code: str = ""
+    vessels: float | None = None  # see ``inference.gate.vessels``
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,7 @@ def _work(folder: Path, settings: PrepareSettings) -> Counts:
     _remove_leftovers(folder)
     parts, few = pieces(manifest, series, settings.neighbors), manifest.height < FEW
     kept, excluded = [], []
+    shares: dict[tuple[Any, ...], list[float | None]] = {}
     with Shards(folder / SHARD_FOLDER) as shards:
         for row, result in track(_prepared(parts, settings, few), "prepare", total=manifest.height):
             key = tuple(row[name] for name in SLICE_KEY)
@@ -98,9 +102,13 @@ def _work(folder: Path, settings: PrepareSettings) -> Counts:
                 excluded.append((key, result.code))
             else:
                 kept.append((*key, *shards.append(result.hu), *result.box))
+                shares.setdefault(key[:2], []).append(result.vessels)
+    contrast = {series for series, of_slices in shares.items() if holds_contrast(of_slices)}
+    excluded += [(place[: len(SLICE_KEY)], CONTRAST) for place in kept if place[:2] in contrast]
+    kept = [place for place in kept if place[:2] not in contrast]
     if not kept:
         raise SourceError(
-            "no slice could be read", where=MANIFEST.name, expected="readable slices", remedy=_why(excluded)
+            "no slice is left", where=MANIFEST.name, expected="readable slices of plain scans", remedy=_why(excluded)
         )
     places = pl.DataFrame(kept, schema=_PLACE_SCHEMA, orient="row")
     write(manifest.join(places, on=SLICE_KEY, how="inner", maintain_order="right"), folder, PREPARED)
@@ -194,7 +202,8 @@ def prepare_piece(piece: Piece, settings: PrepareSettings) -> list[Prepared]:
             continue
         box = head_box(hu)
         around = planes_around(planes, index, settings.neighbors)
-        results.append(Prepared(prepare_slice(around, settings.size, box), box))
+        filled = vessels(hu) if piece.rows[index]["kind"] == "dicom" else None
+        results.append(Prepared(prepare_slice(around, settings.size, box), box, vessels=filled))
     return results
 
 
