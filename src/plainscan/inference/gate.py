@@ -99,6 +99,16 @@ def _vessels(measures: gate.Measures) -> float | None:
     return measures.vessels if gate.amid_brain(measures) else None
 
 
+def spread(count: int) -> list[int]:
+    """Which slices of a series are looked at first: up to ``SAMPLES``, the ends too.
+
+    >>> spread(3), spread(17)
+    ([0, 1, 2], [0, 2, 4, 6, 8, 10, 12, 14, 16])
+    """
+    chosen: list[int] = np.unique(np.linspace(0, count - 1, SAMPLES).round().astype(int)).tolist()
+    return chosen
+
+
 def vessels(hu: HU) -> float | None:
     """Share of what a slice encloses that is as dense as filled vessels; None where bone hides them.
 
@@ -164,7 +174,7 @@ class SeriesGate:
     @cached_property
     def _series_code(self) -> str | None:
         """Why no slice of the series is scored; None when it is a head."""
-        looked = np.unique(np.linspace(0, self._count - 1, SAMPLES).round().astype(int)).tolist()
+        looked = spread(self._count)
         verdicts = [verdict for verdict in map(self._verdict, looked) if verdict]
         codes = [verdict.code for verdict in verdicts]
         enough = max(FEWEST, LEAST * len(looked))

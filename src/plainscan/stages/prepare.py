@@ -28,7 +28,7 @@ from plainscan.ct.gate import CONTRAST
 from plainscan.ct.prepare import PREPARATION, Box, head_box, planes_around, prepare_slice
 from plainscan.ct.window import Window
 from plainscan.errors import SourceError
-from plainscan.inference.gate import holds_contrast, vessels
+from plainscan.inference.gate import holds_contrast, spread, vessels
 from plainscan.pictures import read_picture
 from plainscan.stages.chain import check_fresh
 from plainscan.stages.record import Counts, recorded, say, track
@@ -45,12 +45,15 @@ Row = dict[str, Any]
 
 
 class Prepared(NamedTuple):
-    """One slice on the network's grid: (planes, size, size), int16, HU; or the code of why there is none."""
+    """One slice on the network's grid: (planes, size, size), int16, HU; or the code of why there is none.
+
+    ``vessels`` holds its share of ``inference.gate.vessels`` if it was looked at for contrast medium, else nothing.
+    """
 
     hu: NDArray[np.int16] | None
     box: Box | None
     code: str = ""
-    vessels: float | None = None  # see ``inference.gate.vessels``
+    vessels: tuple[float | None, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,7 @@ def _work(folder: Path, settings: PrepareSettings) -> Counts:
                 excluded.append((key, result.code))
             else:
                 kept.append((*key, *shards.append(result.hu), *result.box))
-                shares.setdefault(key[:2], []).append(result.vessels)
+                shares.setdefault(key[:2], []).extend(result.vessels)
     contrast = {series for series, of_slices in shares.items() if holds_contrast(of_slices)}
     excluded += [(place[: len(SLICE_KEY)], CONTRAST) for place in kept if place[:2] in contrast]
     kept = [place for place in kept if place[:2] not in contrast]
@@ -194,6 +197,7 @@ def prepare_piece(piece: Piece, settings: PrepareSettings) -> list[Prepared]:
     inside = [i for i in needed if 0 <= i < len(piece.rows)]
     found = dict(zip(inside, _read([piece.rows[i] for i in inside]), strict=True))
     planes = [None if isinstance(hu := found.get(i), SourceError) else hu for i in range(len(piece.rows))]
+    looked = {piece.wanted[i] for i in spread(len(piece.wanted)) if piece.rows[0]["kind"] == "dicom"}
     results = []
     for index in piece.wanted:
         hu = found[index]
@@ -202,7 +206,7 @@ def prepare_piece(piece: Piece, settings: PrepareSettings) -> list[Prepared]:
             continue
         box = head_box(hu)
         around = planes_around(planes, index, settings.neighbors)
-        filled = vessels(hu) if piece.rows[index]["kind"] == "dicom" else None
+        filled = (vessels(hu),) if index in looked else ()
         results.append(Prepared(prepare_slice(around, settings.size, box), box, vessels=filled))
     return results
 
