@@ -32,7 +32,12 @@ DECODERS = {
     "1.2.840.10008.1.2.4.57": "dcmdjpeg",
     "1.2.840.10008.1.2.4.70": "dcmdjpeg",
     "1.2.840.10008.1.2.4.80": "dcmdjpls",
+    "1.2.840.10008.1.2.4.81": "dcmdjpls",
     "1.2.840.10008.1.2.4.90": "pillow",
+    "1.2.840.10008.1.2.4.91": "pillow",
+    "1.2.840.10008.1.2.4.201": "ojph_expand",
+    "1.2.840.10008.1.2.4.202": "ojph_expand",
+    "1.2.840.10008.1.2.4.203": "ojph_expand",
 }
 
 
@@ -91,10 +96,12 @@ def _words(ds: Dataset, frame: int) -> NDArray[np.int64]:
 
 
 def _decoded(stream: bytes, syntax: str, ds: Dataset) -> bytes:
-    """One frame by DCMTK, out of a new file around the stream; JPEG 2000 by Pillow."""
+    """One frame by DCMTK, out of a new file around the stream; JPEG 2000 by Pillow, HTJ2K by OpenJPH."""
     if DECODERS[syntax] == "pillow":
         return np.asarray(Image.open(io.BytesIO(stream))).astype("<u2").tobytes()
     with tempfile.TemporaryDirectory() as folder:
+        if DECODERS[syntax] == "ojph_expand":
+            return _by_openjph(stream, Path(folder))
         source, target = Path(folder, "in"), Path(folder, "out")
         clean = Dataset()
         for name in LAYOUT:
@@ -113,6 +120,16 @@ def _decoded(stream: bytes, syntax: str, ds: Dataset) -> bytes:
             raise NoAnswerError(f"{command[0]}: {done.stderr.decode(errors='replace')[:150]}")
         result: bytes = pydicom.dcmread(target).PixelData
         return result
+
+
+def _by_openjph(stream: bytes, folder: Path) -> bytes:
+    (folder / "a.j2c").write_bytes(stream)
+    command = ["ojph_expand", "-i", str(folder / "a.j2c"), "-o", str(folder / "a.pgm")]
+    if subprocess.run(command, capture_output=True, check=False, timeout=60).returncode:
+        raise NoAnswerError("ojph_expand")
+    _, size, _, words = (folder / "a.pgm").read_bytes().split(b"\n", 3)
+    columns, rows = map(int, size.split())
+    return np.frombuffer(words, ">u2", rows * columns).astype("<u2").tobytes()
 
 
 def _rescaled(words: NDArray[np.int64], ds: Dataset, frame: int) -> NDArray[np.int64]:
