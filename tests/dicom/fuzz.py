@@ -32,6 +32,7 @@ from plainscan.errors import DicomError
 
 SECONDS: Final = 5.0
 MEMORY_BYTES: Final = 512 << 20
+EACH: Final = 5000  # files, after which it says how far it is
 SMALL: Final = head_hu(16)
 STORED: Final = (SMALL + 1024).astype(np.uint16)
 JPEG_2000: Final = "1.2.840.10008.1.2.4.90"
@@ -151,6 +152,8 @@ def run(count: int, seed: int) -> tuple[Counter[str], list[str]]:
         folder = Path(name)
         some = list(sources(folder).items())
         for number in range(count):
+            if number and number % EACH == 0:
+                print(f"{number} files, {len(faults)} faults", file=sys.stderr, flush=True)
             kind, whole = some[number % len(some)]
             data = mutated(whole, rng)
             started = time.process_time()

@@ -13,7 +13,7 @@ import tempfile
 import warnings
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pydicom
@@ -25,6 +25,7 @@ from pydicom.encaps import encapsulate, get_frame
 
 AIR_HU = -1000.0
 INTEGERS = ("Rows", "Columns", "BitsAllocated", "BitsStored", "PixelRepresentation")
+PADDING = ("PixelPaddingValue", "PixelPaddingRangeLimit")
 DECIMALS = ("RescaleSlope", "RescaleIntercept")
 LAYOUT = ("Rows", "Columns", "BitsAllocated", "BitsStored", "PixelRepresentation")
 DECODERS = {
@@ -68,7 +69,7 @@ def _data_set(data: bytes) -> Dataset:
         (length,) = struct.unpack_from("<L", data, 140)
         data = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data[144 + length :])
     ds = pydicom.dcmread(io.BytesIO(data), force=True)
-    for name in (*INTEGERS, *DECIMALS):
+    for name in (*INTEGERS, *PADDING, *DECIMALS):
         _settle(ds, name)
     return ds
 
@@ -79,7 +80,8 @@ def _settle(ds: Dataset, name: str) -> None:
     if isinstance(raw, RawDataElement) and raw.VR not in ("US", "SS", "DS", None) and raw.value:
         value = raw.value.strip(b" \0")
         del ds[name]
-        number = int.from_bytes(raw.value, "little") if name in INTEGERS else float(value)
+        order: Literal["little", "big"] = "little" if raw.is_little_endian else "big"
+        number = float(value) if name in DECIMALS else int.from_bytes(raw.value, order, signed=name in PADDING)
         setattr(ds, name, number)
 
 

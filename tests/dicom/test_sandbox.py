@@ -133,3 +133,17 @@ def test_a_missing_stream_is_a_refusal() -> None:
     with pytest.raises(DicomError) as caught:
         decode_frame(ct(PixelData=b""), "1.2.840.10008.1.2.4.70", 0)
     assert caught.value.code == "undecodable"
+
+
+@pytest.mark.parametrize(
+    ("stream", "whole"),
+    [
+        (b"\xff\xd8\xff\xda\0\x08", True),
+        (b"\xff\xd8\xff\xfe\0\x04ab\xff\xff\xda\0\x08", True),
+        (b"\xff\xd8\xff\xda\0\x76", False),
+        (b"\xff\xd8\xff\xfe\0\x05ab\xff\xda\0\x08", False),
+        (b"\xff\xd8\0", False),
+    ],
+)
+def test_segments_must_lead_to_a_scan_of_one_component(stream: bytes, whole: bool) -> None:
+    assert sandbox._leads_to_scan(stream) is whole

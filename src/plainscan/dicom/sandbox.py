@@ -58,6 +58,8 @@ LAYOUT: Final = (
 
 
 END_OF_IMAGE: Final = b"\xff\xd9"  # ends every stream of the JPEG family
+MARKER, START_OF_SCAN, SCAN_HEADER_BYTES = 0xFF, 0xDA, 8
+JPEG: Final = tuple(f"1.2.840.10008.1.2.4.{number}" for number in (57, 70, 80, 81))
 # The JPEG codec only prints that a stream is damaged, and goes on with invented values.
 DAMAGED: Final = re.compile(b"Corrupt JPEG data|Premature end of JPEG")
 READY: Final = b"ready\n"
@@ -177,12 +179,31 @@ def _decode_here(request: dict[str, Any], data: bytes) -> NDArray[np.integer[Any
     syntax = HIGH_THROUGHPUT.get(request["syntax"], request["syntax"])
     if syntax not in PLUGINS and not data.rstrip(b"\0").endswith(END_OF_IMAGE):
         raise EOFError
+    if syntax in JPEG and not _leads_to_scan(data):
+        raise ValueError
     ds.NumberOfFrames = 1
     ds.PixelData = encapsulate([data])
     ds["PixelData"].is_undefined_length = True
     words, _ = get_decoder(UID(syntax)).as_array(ds, index=0, raw=True, decoding_plugin=PLUGINS.get(syntax, "gdcm"))
     result: NDArray[np.integer[Any]] = words
     return result
+
+
+def _leads_to_scan(data: bytes) -> bool:
+    """Whether the marker segments lead from one to the next up to a scan of one component (ITU-T T.81 B.1.1, B.2.3).
+
+    The JPEG-LS codec does not look at every length.
+    """
+    at = 2
+    while data[at] == MARKER:
+        if data[at + 1] == MARKER:  # a fill byte
+            at += 1
+            continue
+        length = int.from_bytes(data[at + 2 : at + 4], "big")
+        if data[at + 1] == START_OF_SCAN:
+            return length == SCAN_HEADER_BYTES
+        at += 2 + length
+    return False
 
 
 def _complaints(pipe: int) -> bytes:
