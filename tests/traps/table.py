@@ -304,6 +304,21 @@ HOSTILE = (
         replaced(b"\xe0\x7f\x10\0OW\0\0\0\x08\0\0", b"\xe0\x7f\x10\0OW\0\0\xfe\xff\xff\xff"),
         "head",
     ),
+    Trap(
+        15, "a UID of backslashes", replaced(b"1.234567", b"..\\x\\y12", SOPInstanceUID="1.234567"), "rejected bad_uid"
+    ),
+    Trap(
+        15,
+        "a UID that is absolute",
+        replaced(b"1.234567", b"/etc/abc", SeriesInstanceUID="1.234567"),
+        "rejected bad_uid",
+    ),
+    Trap(
+        15,
+        "a UID with a zero byte",
+        replaced(b"1.234567", b"1.2\x003.45", StudyInstanceUID="1.234567"),
+        "rejected bad_uid",
+    ),
     Trap(15, "65,535 x 65,535 pixels", image(Rows=65535, Columns=65535), "refused bad_size"),
     Trap(15, "2 billion frames", image(NumberOfFrames=2_000_000_000), "rejected too_many_frames"),
     Trap(15, "a preamble that is a program", raw(lambda: b"MZ" + encode(ct())[2:]), "head"),
