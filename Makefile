@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help setup demo test check fix bench docs paper weights maps clean
+.PHONY: help setup demo test check fix fuzz bench docs paper weights maps clean
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -34,6 +34,9 @@ check: $(READY)  ## all but the slow end-to-end tests, under three minutes
 fix: $(READY)  ## format and mend what ruff can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+fuzz: $(READY)  ## 100,000 mutated files against another reader (about ten minutes; needs DCMTK)
+	$(BIN)/python -m tests.dicom.fuzz 100000
 
 bench: $(READY)  ## speed and memory as ratios, each against a peer in one run
 	$(BIN)/python benchmarks/run_all.py

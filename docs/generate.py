@@ -102,7 +102,7 @@ def exclusion_page() -> str:
         ),
         "Not analyzed by predict": (
             "`predictions.csv`, column `not_scored`: what the gatekeeper keeps from being scored, by the HU alone "
-            "([the rule](predictions.md)).",
+            "([the rule](predictions.md)). `prepare` leaves out a series with `contrast_seen` too, by the same rule.",
             NOT_ANALYZED,
         ),
         "Left out by deidentify": (

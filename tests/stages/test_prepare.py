@@ -122,7 +122,7 @@ def test_nothing_readable_is_an_error_and_leaves_no_table(tmp_path: Path) -> Non
     write_cohort(tmp_path, studies=1)
     for path in (tmp_path / "pictures").iterdir():
         path.unlink()
-    with pytest.raises(SourceError, match="no slice could be read"):
+    with pytest.raises(SourceError, match="no slice is left"):
         prepare.run(tmp_path, PrepareSettings(size=SIZE))
     assert not PREPARED.path(tmp_path).exists()
 

@@ -55,52 +55,65 @@ def plain(text: str | None) -> str:
 
 
 LOCALIZER: Final = Words(
-    ("localizer*", "localiser*", "scout*", "topogram*", "surview*", "scanogram*", "scano", "pilot", "ref surview"),
+    (
+        "localizer*",
+        "localiser*",
+        "scout*",
+        "topo",
+        "topogram*",
+        "surview*",
+        "scanogram*",
+        "scano",
+        "pilot",
+        "ref surview",
+    ),
     ("定位",),
 )
 DOSE_SHEET: Final = Words(
-    ("dose*", "dosimetry", "patient protocol", "exam summary", "dose info", "patient info", "exam protocol"), ("剂量",)
+    ("dose*", "dosimetry", "patient protocol", "patientenprotokoll", "exam summary", "patient info", "exam protocol"),
+    ("剂量",),
 )
 PERFUSION: Final = Words(
     (
-        "perfusion",
-        "ctp",
-        "cbf",
-        "cbv",
-        "mtt",
-        "ttp",
-        "tmax",
-        "vpct",
-        "dynamic",
-        "bolus*",
-        "premonitoring",
-        "monitoring",
+        *("perfusion", "ctp", "vpct", "*pct", "cbf", "cbv", "mtt", "ttp", "tmax", "dynamic", "cine"),
+        *("bolus*", "testbolus*", "premonitoring", "monitoring", "smartprep", "smart prep", "surestart", "sure start"),
+        *("tracker", "locator"),
     ),
-    ("灌注", "团注"),
+    ("灌注", "团注", "监测", "追踪", "小剂量测试"),
 )
 # Taken out before contrast words are looked for.
 PLAIN_SCAN: Final = Words(
     (
         *("without contrast", "w o contrast", "wo contrast", "no contrast", "non contrast", "noncontrast", "c-"),
         *("non enhanced", "unenhanced", "nonenhanced", "w o iv contrast", "without iv contrast", "w o", "wo", "ncct"),
-        *("nect", "plain", "native", "without", "precontrast", "pre contrast"),
+        *("nect", "plain", "native", "nativ", "without", "precontrast", "pre contrast", "nonce", "non ce", "non con"),
+        *("ohne km", "ohne kontrastmittel", "sans injection", "sans contraste", "sin contraste", "senza mdc"),
     ),
-    ("平扫", "非增强", "未增强", "无增强", "不增强"),
+    (
+        *("平扫", "非增强", "未增强", "无增强", "不增强", "单纯", "単純"),
+        *("cta前", "增强前", "造影前", "灌注前"),
+        *("血管病", "血管意外"),  # a disease, not an angiography
+    ),
 )
 CONTRAST: Final = Words(
     (
-        *("cta", "ctv", "angio*", "ct angio*", "contrast", "c+", "+c", "enhanced", "enhancement", "post contrast"),
-        *("postcontrast", "with contrast", "w contrast", "ce", "cect", "arterial", "venous", "delayed"),
-        *("post gd", "iv contrast", "with iv"),
+        *("cta", "ctv", "*angio*", "venogra*", "contrast", "c+", "+c", "enhanced", "enhancement", "post contrast"),
+        *("postcontrast", "with contrast", "w contrast", "ce", "cect", "art", "arterial", "venous", "delayed"),
+        *("post gd", "iv contrast", "with iv", "post iv", "post inj*", "circle of willis", "cow"),
+        *("km", "kontrastmittel", "con contraste", "avec injection", "contraste", "mdc"),
     ),
-    ("增强", "强化", "血管", "造影", "动脉期", "静脉期", "延迟期", "造影剂"),
+    ("增强", "强化", "血管", "造影", "动脉期", "静脉期", "延迟期", "注药", "注射后", "减影"),
 )
 BONE: Final = Words(
-    ("bone*", "osseous", "bony", "petrous", "sharp", "edge", "ultra high"), ("骨窗", "骨算法", "骨重建", "骨像", "骨质")
+    ("bone*", "osseous", "bony", "petrous", "sharp", "edge", "ultra high", "knochen*", "osso"),
+    ("骨窗", "骨算法", "骨重建", "骨像", "骨质", " 骨"),  # 颅骨, the skull, is no bone window; a 骨 by itself is
 )
 HEAD: Final = Words(
-    ("head*", "brain*", "skull", "cranial", "cranium", "cerebral", "cerebrum", "neuro*", "stroke", "nchct"),
-    ("头", "颅", "脑"),
+    (
+        *("head*", "brain*", "skull", "cranial", "cranium", "cerebral", "cerebrum", "neuro*", "stroke", "nchct"),
+        *("kopf", "schädel", "schaedel", "cerveau", "crane", "craneo", "cranio"),
+    ),
+    ("头", "颅", "脑", "頭"),
 )
 NOT_HEAD: Final = Words(
     (
@@ -109,13 +122,35 @@ NOT_HEAD: Final = Words(
         *("sinus*", "orbit*", "facial", "face", "maxillofacial", "dental", "mandible", "maxilla", "temporal bone*"),
         *("temporal bones", "iac", "iacs", "carotid*", "headneck", "knee", "hip", "shoulder", "wrist", "ankle", "foot"),
         *("extremity", "larynx", "thyroid", "wholebody", "whole body", "liver", "kidney*", "leg*", "arm*"),
+        *("maxillo*", "inner ear", "pituitary", "sella", "csp", "nnh", "hals", "hws", "bws", "lws"),
     ),
     (
         *("颈", "胸", "腹", "盆", "脊柱", "脊椎", "腰", "椎", "眼眶", "鼻窦", "副鼻窦", "颌面", "下颌", "上颌", "乳突"),
-        *("内耳", "颞骨", "喉", "甲状腺", "肺", "肝", "肾", "心脏", "冠脉", "膝", "髋", "肩", "踝"),
+        *(
+            "内耳",
+            "中耳",
+            "颞骨",
+            "鼻咽",
+            "垂体",
+            "寰枢",
+            "口腔",
+            "喉",
+            "甲状腺",
+            "肺",
+            "肝",
+            "肾",
+            "心脏",
+            "冠脉",
+            "膝",
+            "髋",
+            "肩",
+            "踝",
+        ),
     ),
 )
-RENDERED: Final = Words(("mip", "minip", "vrt", "3d", "volume rendering", "ssd", "curved"), ("重组", "三维", "曲面"))
+RENDERED: Final = Words(
+    ("mip", "minip", "vr", "vrt", "3d", "volume rendering", "ssd", "curved"), ("重组", "三维", "曲面")
+)
 REFORMATTED: Final = Words(("mpr", "reformat*"))
 
 # Convolution kernels that are made for bone or lung, by vendor habit.
@@ -128,13 +163,15 @@ _SHARP: Final = (
     r"ultra.*",
     r"sharp.*",
     r".*_?sharp.*",
+    r"f[6-9]\d",  # Neusoft
     r"y[a-e]",  # Philips
     r"[del]",
     r"fc(3\d|5\d|8\d)",  # Canon, Toshiba
     r"hd ?bone.*",
 )
 _SOFT: Final = (
-    r"[bhju]r?[1-4]\d[a-z]?\d?",
+    r"[bdhjqu][rv]?[1-4]\d[a-z]?\d?",
+    r"f[1-4]\d",
     r"std\+?",
     r"stand.*",
     r"soft.*",

@@ -136,12 +136,13 @@ def volume_reason(rows: Sequence[Row], place: Stack, minimum_slices: int) -> tup
 def _purpose(row: Row) -> Reason | None:
     """By what the series is called; by its protocol when it has no name."""
     words = rules.plain(row["series_description"]) or rules.plain(row["protocol_name"])
-    if found := rules.PERFUSION.found(words):
+    rest = rules.PLAIN_SCAN.without(words)
+    if found := rules.PERFUSION.found(rest):
         return Reason("perfusion", f"'{found}'")
     agent = rules.plain(row["contrast_agent"])
     if agent not in rules.NO_CONTRAST_AGENT:
         return Reason("contrast", "(0018,0010) Contrast/Bolus Agent is filled")
-    if found := rules.CONTRAST.found(rules.PLAIN_SCAN.without(words)):
+    if found := rules.CONTRAST.found(rest):
         return Reason("contrast", f"'{found}'")
     if found := rules.RENDERED.found(words):
         return Reason("reformat", f"'{found}'")

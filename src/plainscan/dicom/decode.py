@@ -1,23 +1,20 @@
 """One frame's stored words, whatever transfer syntax they came in (PS3.5 A and 8).
 
 Native pixels are cut out here, with their length checked first: fewer bytes than the header promises is a
-refusal, never a picture with an invented end. RLE is decoded by pydicom; JPEG lossless, JPEG-LS and JPEG 2000 by
-python-gdcm, when it is installed, in a process of its own (``sandbox``).
+refusal, never a picture with an invented end. Compressed pixels are decoded in a limited process (``sandbox``): RLE by
+pydicom; JPEG lossless, JPEG-LS and JPEG 2000 by python-gdcm, when it is installed.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import warnings
-from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.encaps import get_frame
-from pydicom.pixels.decoders.base import get_decoder
-from pydicom.uid import RLELossless
 
 from plainscan.dicom import sandbox
 from plainscan.errors import DicomError, MissingPartError
@@ -35,8 +32,11 @@ GDCM: Final = {
     "1.2.840.10008.1.2.4.81": "JPEG-LS near-lossless",
     "1.2.840.10008.1.2.4.90": "JPEG 2000 lossless",
     "1.2.840.10008.1.2.4.91": "JPEG 2000",
+    "1.2.840.10008.1.2.4.201": "high-throughput JPEG 2000 lossless",
+    "1.2.840.10008.1.2.4.202": "high-throughput JPEG 2000 lossless, by resolution",
+    "1.2.840.10008.1.2.4.203": "high-throughput JPEG 2000",
 }
-LOSSY: Final = ("1.2.840.10008.1.2.4.81", "1.2.840.10008.1.2.4.91")
+LOSSY: Final = ("1.2.840.10008.1.2.4.81", "1.2.840.10008.1.2.4.91", "1.2.840.10008.1.2.4.203")
 
 REFUSALS: Final = {
     "transfer_syntax": "compressed in a way that cannot be read, such as JPEG baseline or video",
@@ -65,24 +65,22 @@ def decode_frame(ds: Dataset, transfer_syntax: str, frame: int) -> Words:
     """
     if transfer_syntax in NATIVE:
         return _native(ds, transfer_syntax, frame)
-    if transfer_syntax == RLE:
-        return _compressed(ds, frame, lambda: _rle(ds, frame))
-    if transfer_syntax not in GDCM:
+    if transfer_syntax not in (RLE, *GDCM):
         raise DicomError(
             f"transfer syntax {transfer_syntax[:64]}",
             where="(0002,0010) Transfer Syntax UID",
-            expected="native, deflated, RLE, JPEG lossless, JPEG-LS or JPEG 2000",
+            expected="native, deflated, RLE, JPEG lossless, JPEG-LS, JPEG 2000 or HTJ2K",
             remedy="The slice is refused; have the archive send it as Explicit VR Little Endian.",
             code="transfer_syntax",
         )
-    if importlib.util.find_spec("gdcm") is None:
+    if transfer_syntax in GDCM and importlib.util.find_spec("gdcm") is None:
         raise MissingPartError(
             f"python-gdcm is not installed and the pixels are {GDCM[transfer_syntax]}",
             where="(0002,0010) Transfer Syntax UID",
             remedy='Run `pip install "plainscan[compressed]"`.',
             code="needs_gdcm",
         )
-    return _compressed(ds, frame, lambda: sandbox.decode(_stream(ds, frame), ds, transfer_syntax))
+    return _compressed(ds, transfer_syntax, frame)
 
 
 def _native(ds: Dataset, transfer_syntax: str, frame: int) -> Words:
@@ -103,12 +101,6 @@ def _native(ds: Dataset, transfer_syntax: str, frame: int) -> Words:
     return result
 
 
-def _rle(ds: Dataset, frame: int) -> Words:
-    words, _ = get_decoder(RLELossless).as_array(ds, index=frame, raw=True, decoding_plugin="pydicom")
-    result: Words = words
-    return result
-
-
 def _stream(ds: Dataset, frame: int) -> bytes:
     frames = int(ds.get("NumberOfFrames", 1) or 1)
     table = (ds.ExtendedOffsetTable, ds.ExtendedOffsetTableLengths) if "ExtendedOffsetTable" in ds else None
@@ -116,12 +108,12 @@ def _stream(ds: Dataset, frame: int) -> bytes:
     return data
 
 
-def _compressed(ds: Dataset, frame: int, decode: Callable[[], Words]) -> Words:
+def _compressed(ds: Dataset, transfer_syntax: str, frame: int) -> Words:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            words = decode()
-    except Exception as error:  # decoders of hostile streams fail in many ways
+            words = sandbox.decode(_stream(ds, frame), ds, transfer_syntax)
+    except Exception as error:  # decoders and parsers of hostile streams fail in many ways
         how = str(error) if isinstance(error, sandbox.DecodeFailedError) else type(error).__name__
         raise _undecodable(f"frame {frame} does not decode ({how})") from error
     if words.shape != (ds.Rows, ds.Columns) or words.dtype.itemsize * 8 != ds.BitsAllocated:

@@ -22,7 +22,7 @@ from pydicom.dataset import Dataset
 from pydicom.filereader import read_partial
 
 from plainscan.dicom.elements import SYNTAX, Element, walk
-from plainscan.dicom.files import ZIP_START, Entry
+from plainscan.dicom.files import ARCHIVE_BYTES, ARCHIVE_RATIO, ZIP_START, Entry
 from plainscan.dicom.text import decode_text
 from plainscan.errors import DicomError
 
@@ -192,17 +192,26 @@ def looks_like_dicom(head: bytes) -> bool:
     return head[:2] in FIRST_GROUPS and len(head) > 132
 
 
-def inflate(data: bytes, limit: int) -> bytes:
-    """The data set of a deflated file (PS3.5 A.5), at most ``limit`` bytes of it, without its meta header.
+def inflate(data: bytes, limit: int = 0) -> bytes:
+    """The data set of a deflated file (PS3.5 A.5) without its meta header.
+
+    Args:
+        data: The file.
+        limit: So many bytes of it are enough; 0: all of it.
 
     Raises:
-        DicomError: It does not inflate.
+        DicomError: It does not inflate, or, when all of it is wanted, inflates beyond all reason.
     """
+    most = limit or min(INFLATED_BYTES, max(ARCHIVE_BYTES, ARCHIVE_RATIO * len(data)))
     try:
         (length,) = struct.unpack_from("<L", data, 140)
-        return zlib.decompressobj(-zlib.MAX_WBITS).decompress(data[144 + length :], limit)
+        stream = zlib.decompressobj(-zlib.MAX_WBITS)
+        inflated = stream.decompress(data[144 + length :], most)
     except (zlib.error, struct.error) as error:
         raise DicomError("deflated data set does not inflate", code="unreadable") from error
+    if not limit and stream.unconsumed_tail:
+        raise DicomError(f"inflates to more than {most} bytes", code="deflate_bomb")
+    return inflated
 
 
 class Bounded:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
@@ -21,7 +22,7 @@ from plainscan.dicom import decode
 from plainscan.dicom.decode import LOSSY, decode_frame
 from plainscan.dicom.files import Archive, Entry, locate
 from plainscan.dicom.frames import frame_values
-from plainscan.dicom.header import DEFLATED, INFLATED_BYTES, Header, Value, inflate, read_header
+from plainscan.dicom.header import DEFLATED, Header, Value, inflate, read_header
 from plainscan.errors import DicomError, SourceError
 
 __all__ = ["Place", "Reader", "Slice", "read_hu", "read_slices"]
@@ -34,6 +35,7 @@ PIXEL_TAGS: Final = [PIXEL_DATA, 0x7FE00001, 0x7FE00002, 0x00280008]  # with the
 REFUSALS: Final = {
     "unreadable": "gone, or cannot be parsed; it was changed since it was scanned",
     "truncated_header": "ends before the pixels",
+    "deflate_bomb": "a deflated file that would inflate beyond all reason",
     "no_frame": "has fewer frames than when it was scanned",
     "not_ct": "modality is not CT",
     "secondary_capture": "a secondary capture, not a CT image",
@@ -54,6 +56,10 @@ CT_CLASSES: Final = (
     "1.2.840.10008.5.1.4.1.1.2",  # CT Image Storage
     "1.2.840.10008.5.1.4.1.1.2.1",  # Enhanced CT Image Storage
     "1.2.840.10008.5.1.4.1.1.2.2",  # Legacy Converted Enhanced CT Image Storage
+)
+_TERMS: Final = (
+    *("CR", "MR", "PT", "NM", "US", "OT", "SC", "DX", "XA", "RF", "MG", "SR", "OD", "HU_MOD", "MGML", "Z_EFF"),
+    *("MONOCHROME1", "PALETTE COLOR", "RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT"),
 )
 MOST_OPEN: Final = 4  # multi-frame files kept at a time
 
@@ -171,7 +177,7 @@ def open_entry(entry: Entry) -> Opened:
             data = stream.read()
             if header.transfer_syntax == DEFLATED:
                 # No meta header is left: pydicom sees from the first element that it is explicit little endian.
-                data = inflate(data, INFLATED_BYTES)
+                data = inflate(data)
             ds = read_partial(io.BytesIO(data), _behind_pixels(), force=True, specific_tags=PIXEL_TAGS)
             _set_layout(ds, header)
     except DicomError:
@@ -201,6 +207,8 @@ def _set_layout(ds: Dataset, header: Header) -> None:
     ds.PixelRepresentation, ds.PhotometricInterpretation = values["pixel_representation"], "MONOCHROME2"
     if "PixelData" not in ds:
         raise DicomError("no pixels", where="(7FE0,0010) Pixel Data", code="truncated_pixels")
+    if ds["PixelData"].VR not in ("OB", "OW", "UN"):
+        raise DicomError("not a value of bytes", where="(7FE0,0010) Pixel Data", expected="OB or OW", code="unreadable")
 
 
 def check_header(header: Header, frames: int) -> None:
@@ -216,7 +224,7 @@ def check_header(header: Header, frames: int) -> None:
         if not holds(values):
             found = values[name]
             raise DicomError(
-                "missing or empty" if found is None else str(found),
+                _shown(found),
                 where=tag,
                 expected=expected,
                 remedy="The slice is refused: its values are not Hounsfield units that can be trusted.",
@@ -227,6 +235,13 @@ def check_header(header: Header, frames: int) -> None:
     pixels = frames * _int(values, "rows") * _int(values, "columns")
     if pixels > MOST_FRAMES_PIXELS:
         raise DicomError(f"{pixels} pixels", where="(0028,0010) Rows", expected="a CT image", code="too_large")
+
+
+def _shown(value: Value) -> str:
+    """A header value for a message: text that is no term of the standard may be anything, a name too."""
+    if not isinstance(value, str):
+        return "missing or empty" if value is None else str(value)
+    return value if value in _TERMS or re.fullmatch(r"[0-9.]{1,64}", value) else "not a term that is known here"
 
 
 def _int(values: Values, name: str) -> int:
@@ -301,7 +316,7 @@ def storage_of(values: Values) -> Storage:
     )
     if values["rescale_type"] not in (None, "HU", "US"):
         raise DicomError(
-            str(values["rescale_type"]), where="(0028,1054) Rescale Type", expected="HU", code="rescale_type"
+            _shown(values["rescale_type"]), where="(0028,1054) Rescale Type", expected="HU", code="rescale_type"
         )
     return storage
 

@@ -16,7 +16,7 @@ Each slice is judged by its own HU (``ct.gate``), before it is scored. Its serie
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from statistics import median
 from typing import Final, NamedTuple
@@ -42,6 +42,7 @@ NO_LOSS: Final = (NO_HEAD, OUTSIDE_BRAIN)  # at the ends of a series
 ANATOMY: Final = (gate.NO_SKULL, gate.NO_BRAIN, gate.NOT_ONE_HEAD, gate.NOT_FRAMED, gate.NOT_HEAD_SIZE)
 OF_THE_SERIES: Final = (gate.WRONG_VALUES, gate.SHARP)
 SERIES, SAMPLES, LEAST, CAP = 3, 9, 0.25, 0.6
+FEWEST: Final = 2  # slices that speak for their series
 AMID: Final = 2 * gate.ENOUGH
 # Median over slices amid brain: of 92 synthetic plain series and a real one the most is 0.004.
 VESSELS: Final = 0.02
@@ -91,8 +92,43 @@ def judge(hu: HU, pixel_mm: float | None = None) -> Verdict:
     """
     measures = gate.measure(hu, pixel_mm)
     code = gate.refusal(measures) if shows_head(hu) else NO_HEAD
-    vessels = measures.vessels if gate.amid_brain(measures) else None
-    return Verdict(code, measures.tissue, sum(gate.strains(measures).values()), vessels)
+    return Verdict(code, measures.tissue, sum(gate.strains(measures).values()), _vessels(measures))
+
+
+def _vessels(measures: gate.Measures) -> float | None:
+    return measures.vessels if gate.amid_brain(measures) else None
+
+
+def spread(count: int) -> list[int]:
+    """Which slices of a series are looked at first: up to ``SAMPLES``, the ends too.
+
+    >>> spread(3), spread(17)
+    ([0, 1, 2], [0, 2, 4, 6, 8, 10, 12, 14, 16])
+    """
+    chosen: list[int] = np.unique(np.linspace(0, count - 1, SAMPLES).round().astype(int)).tolist()
+    return chosen
+
+
+def vessels(hu: HU) -> float | None:
+    """Share of what a slice encloses that is as dense as filled vessels; None where bone hides them.
+
+    Args:
+        hu: (rows, columns), HU.
+    """
+    return _vessels(gate.measure(hu))
+
+
+def holds_contrast(shares: Sequence[float | None]) -> bool:
+    """Whether a series holds contrast medium, whatever its header says.
+
+    Args:
+        shares: ``vessels`` of slices spread over it.
+
+    >>> holds_contrast([0.05, 0.04, None]), holds_contrast([0.05, None, None]), holds_contrast([0.05, 0.0, 0.0])
+    (True, False, False)
+    """
+    known = [share for share in shares if share is not None]
+    return len(known) >= max(FEWEST, LEAST * len(shares)) and median(known) > VESSELS
 
 
 class SeriesGate:
@@ -138,15 +174,14 @@ class SeriesGate:
     @cached_property
     def _series_code(self) -> str | None:
         """Why no slice of the series is scored; None when it is a head."""
-        looked = np.unique(np.linspace(0, self._count - 1, SAMPLES).round().astype(int)).tolist()
+        looked = spread(self._count)
         verdicts = [verdict for verdict in map(self._verdict, looked) if verdict]
         codes = [verdict.code for verdict in verdicts]
-        enough = max(2.0, LEAST * len(looked))
+        enough = max(FEWEST, LEAST * len(looked))
         for code in OF_THE_SERIES:
             if codes.count(code) >= enough:
                 return code
-        vessels = [verdict.vessels for verdict in verdicts if verdict.vessels is not None]
-        if len(vessels) >= enough and median(vessels) > VESSELS:
+        if holds_contrast([verdict.vessels for verdict in verdicts]):
             return gate.CONTRAST
         heads = sum(code in (None, gate.CONTRAST) for code in codes)
         if heads >= LEAST * len(verdicts):

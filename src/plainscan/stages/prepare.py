@@ -2,7 +2,7 @@
 
 Two processes read and resample, series by series; the parent writes. Memory does not grow with the cohort: a
 series is cut into pieces and only a few pieces are under way at a time. A slice that cannot be read is left out,
-counted and named.
+counted and named; so is a series whose pixels show contrast medium though nothing said so (``inference.gate``).
 """
 
 from __future__ import annotations
@@ -24,9 +24,11 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from plainscan.config import PrepareSettings
+from plainscan.ct.gate import CONTRAST
 from plainscan.ct.prepare import PREPARATION, Box, head_box, planes_around, prepare_slice
 from plainscan.ct.window import Window
 from plainscan.errors import SourceError
+from plainscan.inference.gate import holds_contrast, spread, vessels
 from plainscan.pictures import read_picture
 from plainscan.stages.chain import check_fresh
 from plainscan.stages.record import Counts, recorded, say, track
@@ -43,11 +45,15 @@ Row = dict[str, Any]
 
 
 class Prepared(NamedTuple):
-    """One slice on the network's grid: (planes, size, size), int16, HU; or the code of why there is none."""
+    """One slice on the network's grid: (planes, size, size), int16, HU; or the code of why there is none.
+
+    ``vessels`` holds its share of ``inference.gate.vessels`` if it was looked at for contrast medium, else nothing.
+    """
 
     hu: NDArray[np.int16] | None
     box: Box | None
     code: str = ""
+    vessels: tuple[float | None, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -91,6 +97,7 @@ def _work(folder: Path, settings: PrepareSettings) -> Counts:
     _remove_leftovers(folder)
     parts, few = pieces(manifest, series, settings.neighbors), manifest.height < FEW
     kept, excluded = [], []
+    shares: dict[tuple[Any, ...], list[float | None]] = {}
     with Shards(folder / SHARD_FOLDER) as shards:
         for row, result in track(_prepared(parts, settings, few), "prepare", total=manifest.height):
             key = tuple(row[name] for name in SLICE_KEY)
@@ -98,9 +105,13 @@ def _work(folder: Path, settings: PrepareSettings) -> Counts:
                 excluded.append((key, result.code))
             else:
                 kept.append((*key, *shards.append(result.hu), *result.box))
+                shares.setdefault(key[:2], []).extend(result.vessels)
+    contrast = {series for series, of_slices in shares.items() if holds_contrast(of_slices)}
+    excluded += [(place[: len(SLICE_KEY)], CONTRAST) for place in kept if place[:2] in contrast]
+    kept = [place for place in kept if place[:2] not in contrast]
     if not kept:
         raise SourceError(
-            "no slice could be read", where=MANIFEST.name, expected="readable slices", remedy=_why(excluded)
+            "no slice is left", where=MANIFEST.name, expected="readable slices of plain scans", remedy=_why(excluded)
         )
     places = pl.DataFrame(kept, schema=_PLACE_SCHEMA, orient="row")
     write(manifest.join(places, on=SLICE_KEY, how="inner", maintain_order="right"), folder, PREPARED)
@@ -186,6 +197,7 @@ def prepare_piece(piece: Piece, settings: PrepareSettings) -> list[Prepared]:
     inside = [i for i in needed if 0 <= i < len(piece.rows)]
     found = dict(zip(inside, _read([piece.rows[i] for i in inside]), strict=True))
     planes = [None if isinstance(hu := found.get(i), SourceError) else hu for i in range(len(piece.rows))]
+    looked = {piece.wanted[i] for i in spread(len(piece.wanted)) if piece.rows[0]["kind"] == "dicom"}
     results = []
     for index in piece.wanted:
         hu = found[index]
@@ -194,7 +206,8 @@ def prepare_piece(piece: Piece, settings: PrepareSettings) -> list[Prepared]:
             continue
         box = head_box(hu)
         around = planes_around(planes, index, settings.neighbors)
-        results.append(Prepared(prepare_slice(around, settings.size, box), box))
+        filled = (vessels(hu),) if index in looked else ()
+        results.append(Prepared(prepare_slice(around, settings.size, box), box, vessels=filled))
     return results
 
 
