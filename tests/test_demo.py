@@ -34,6 +34,8 @@ test = 0.2
 [prepare]
 size = 64
 
+[account]
+
 [train]
 network = "resnet18"
 epochs = 1
@@ -56,7 +58,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_stage_leaves_its_artefact_and_its_record(folder: Path) -> None:
-    for stage in ("phantom", "scan", "select", "label", "split", "prepare", "train", "evaluate"):
+    for stage in ("phantom", "scan", "select", "label", "split", "prepare", "account", "train", "evaluate"):
         record = json.loads((folder / f"{stage}.run.json").read_text(encoding="utf-8"))
         assert record["stage"] == stage
         assert record["outputs"]

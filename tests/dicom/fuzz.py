@@ -166,10 +166,17 @@ def run(count: int, seed: int) -> tuple[Counter[str], list[str]]:
                 faults.append(f"{kind}: {fault}; kept as {kept}")
         if sorted(path.name for path in folder.iterdir()) != ["f.dcm"]:
             faults.append("something else was written")
-    used = 1024 * max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    used = max(_highest_bytes(), 1024 * resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
     if used > MEMORY_BYTES:
         faults.append(f"{used >> 20} MB of memory")
     return ends, faults
+
+
+def _highest_bytes() -> int:
+    """The most memory that this process held; what `getrusage` says includes the process that started it."""
+    status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+    line = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
+    return 1024 * int(line.split()[1])
 
 
 def main() -> int:

@@ -69,7 +69,7 @@ def word(number: int, syllables: int = 3) -> str:
     """A name that is no word of any language.
 
     >>> word(1), word(2)
-    ('Dabubuq', 'Fabubuq')
+    ('Dabubaq', 'Fabubaq')
     """
     text = ""
     for place in range(syllables):

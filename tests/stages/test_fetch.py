@@ -39,6 +39,7 @@ from plainscan.dicom.pacs_secure import USER as USER_VARIABLE
 from plainscan.dicom.pacs_shelf import Shelf
 from plainscan.errors import ConfigError, PacsError, SourceError
 from plainscan.stages import fetch, scan
+from plainscan.stages.record import say
 from plainscan.tables import TRANSFERS, read
 
 WAYS = ("web", "get", "move", "dcmtk get", "dcmtk move")
@@ -262,12 +263,17 @@ def test_who_is_not_let_in_is_told_so_at_once(
     assert "wrong" not in str(caught.value)
 
 
-def test_a_pacs_that_is_not_there_is_named_as_such(tmp_path: Path, pacs: Server) -> None:
+def test_a_pacs_that_is_not_there_is_named_as_such(
+    tmp_path: Path, pacs: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
     gone = replace(pacs, http_port=free_port(), dicom_port=free_port())
     for way in ("web", "get"):
         with pytest.raises(PacsError) as caught:
             fetch.run(tmp_path, settings(gone, way))
         assert caught.value.code == "unreachable"
+        capsys.readouterr()
+        say("after it")  # while the error is still at hand: no progress bar may hold the screen
+        assert capsys.readouterr().err == "after it\n"
 
 
 @pytest.mark.parametrize("way", ["web", "get", "dcmtk get"])

@@ -40,7 +40,7 @@ def doubt(score: ArrayLike, label: ArrayLike) -> NDArray[np.float64]:
         score: (studies,), probability of any finding by a model that has not seen the study.
         label: (studies,), 1 where the report has a finding, 0 where it has none.
 
-    >>> doubt([0.1, 0.2, 0.9, 0.8, 0.95], [0, 0, 1, 1, 0]).argmax()
+    >>> int(doubt([0.1, 0.2, 0.9, 0.8, 0.95], [0, 0, 1, 1, 0]).argmax())
     4
     """
     if not np.size(score):

@@ -28,7 +28,9 @@ from plainscan.tables import (
     COHORT,
     EXCLUSIONS,
     LABELS,
+    LEAKS,
     MANIFEST,
+    PREDICTIONS,
     PREPARED,
     REJECTS,
     SLICE_KEY,
@@ -43,6 +45,8 @@ PAGE: Final = "account.html"
 DATA: Final = "account.json"
 PICTURE: Final = "account.svg"
 HEADERS: Final = ("patient_sex", "patient_age", "manufacturer", "convolution_kernel", "slice_thickness_mm")
+# What there is when the cohort is: what later stages write neither belongs to it nor makes its account stale.
+BEFORE: Final = tuple(table for table in TABLES if table not in (LEAKS, PREDICTIONS))
 STAGES: Final = ("phantom", "scan", "images", "select", "label", "split", "prepare")
 
 
@@ -53,13 +57,13 @@ def run(folder: Path, settings: AccountSettings) -> Counts:
         ConfigError: The answers cannot be read, or answer a question that is not asked.
         TableError: There is no cohort, or the tables do not belong together.
     """
-    check_fresh(folder, "train")  # all before it; no stage reads what this one writes but `evaluate`, as a picture
+    check_fresh(folder, "leak")  # all before it; no stage reads what this one writes but `evaluate`, as a picture
     return recorded(
         "account",
         folder,
         settings,
         lambda: _work(folder, settings),
-        inputs=[*(table.path(folder) for table in TABLES), *([settings.answers] if settings.answers else [])],
+        inputs=[*(table.path(folder) for table in BEFORE), *([settings.answers] if settings.answers else [])],
         outputs=[folder / PAGE, folder / DATA, folder / PICTURE],
     )
 
@@ -147,7 +151,7 @@ def _sources(folder: Path, cohort: pl.DataFrame) -> dict[str, int]:
 
 def _inventory(folder: Path) -> list[Inventory]:
     found = []
-    for table in TABLES:
+    for table in BEFORE:
         frame = _optional(folder, table)
         if frame is not None:
             columns = [(c.name, c.type, frame[c.name].null_count(), c.meaning) for c in describe(table)]

@@ -66,16 +66,16 @@ def _work(folder: Path, settings: FetchSettings, today: datetime, clock: Clock |
         transfer = Transfer(settings, connect, folder / FOLDER, pace, journal)
         if settings.hours and seconds_to_open(today, settings.hours):
             say(f"fetch: waiting for the hours {settings.hours}")
-        found = transfer.find(track(queries(settings, accessions, today.date()), "ask"))
+        with closing(track(queries(settings, accessions, today.date()), "ask")) as asked:
+            found = transfer.find(asked)
         outcomes = [Outcome(FoundStudy("", number), "", "failed", "not_found") for number in found.nothing]
         done, open_ = _sort(transfer, found.studies)
         outcomes += done
         outcomes += _vanished(transfer, found.studies)
         others = f"; {found.others} others left out by the filters" if found.others else ""
         say(f"fetch: {len(found.studies)} studies found, {len(done)} of them complete before{others}")
-        (folder / FOLDER).mkdir(
-            mode=0o700, exist_ok=True
-        )  # names of patients: for this user alone, until told otherwise
+        # names of patients: for this user alone, until told otherwise
+        (folder / FOLDER).mkdir(mode=0o700, exist_ok=True)
         try:
             with closing(transfer.bring_all(open_)) as ending:
                 for _ in track(ending, "fetch", total=len(open_)):
