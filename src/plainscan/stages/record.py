@@ -17,7 +17,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -41,8 +41,8 @@ def say(text: str) -> None:
     console.print(printable(text), markup=False, soft_wrap=True)
 
 
-def track(items: Iterable[T], label: str, total: int | None = None) -> Iterator[T]:
-    """Pass items through and show a progress bar on stderr."""
+def track(items: Iterable[T], label: str, total: int | None = None) -> Generator[T, None, None]:
+    """Pass items through and show a progress bar on stderr; it goes when the items end, or by ``close()``."""
     if total is None and isinstance(items, Sequence):
         total = len(items)
     columns = (
