@@ -1,6 +1,7 @@
 """Claims: the gatekeeper costs at most 5 % of scoring, refuses every wrong input and at most 1 % of head slices.
 
-1. Judging one slice of 512 x 512 pixels against preparing and scoring it with the bundle that comes with plainscan.
+1. Judging one slice of 512 x 512 pixels against preparing and scoring it with the bundle that comes with plainscan, by
+   fp32 and by int8.
 2. Wrong inputs of ``phantom.wrong``, each by itself; contrast and bone-kernel series, each as a series.
 3. Synthetic studies as series and in the brain window as pictures; real heads where PLAINSCAN_REAL_DATA names their
    folder. Shares with their Wilson intervals (95 %), and the strain that heads come to; 1 is refused.
@@ -21,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from plainscan.config import SHIPPED
+from plainscan.config import SHIPPED, Engine
 from plainscan.ct.prepare import HU, head_box, prepare_slice
 from plainscan.ct.window import Window, from_picture, to_unit
 from plainscan.dicom.read import Reader
@@ -50,7 +51,7 @@ def wilson(count: int, n: int) -> tuple[float, float]:
     """95 % interval of a share (Wilson, J Am Stat Assoc 1927;22:209)."""
     z2, share = 1.96**2, count / n
     middle, half = share + z2 / 2 / n, (z2 * (share * (1 - share) / n + z2 / 4 / n**2)) ** 0.5
-    return (middle - half) / (1 + z2 / n), (middle + half) / (1 + z2 / n)
+    return max(0.0, middle - half) / (1 + z2 / n), (middle + half) / (1 + z2 / n)
 
 
 def of_series(planes: Iterable[tuple[HU, float | None]]) -> Found:
@@ -137,15 +138,18 @@ def in_turns(first: Callable[[], object], second: Callable[[], object]) -> tuple
     return median(times[first][2:]), median(times[second][2:])
 
 
-def cost(hu: NDArray[np.int16]) -> float:
+def cost(hu: NDArray[np.int16], kind: Engine) -> float:
     large = np.kron(hu, np.ones((2, 2), np.int16))
-    model = engine.load(SHIPPED, 1)
+    model = engine.load(SHIPPED, 1, kind)
 
     def scored() -> object:
         return score(model, prepare_slice([large], model.card.input_size, head_box(large))[None])
 
     gate, scoring = in_turns(partial(judge, large, 0.45), scored)
-    print(f"one slice: {gate:.2f} ms to judge, {scoring:.1f} ms to prepare and score on one thread", end=" ")
+    print(
+        f"one slice: {gate:.2f} ms to judge, {scoring:.1f} ms to prepare and score by {model.engine} on one thread",
+        end=" ",
+    )
     print(f"({model.card.name}): ratio {gate / scoring:.3f} (limit {LIMIT_COST})")
     return gate / scoring
 
@@ -153,7 +157,8 @@ def cost(hu: NDArray[np.int16]) -> float:
 def main() -> int:
     plain, wide = studies(wide=False), studies(wide=True)
     heads = [fullest(study) for study in plain]
-    ratio = cost(heads[0][0])
+    kinds: tuple[Engine, ...] = ("fp32", "int8")
+    ratio = max(cost(heads[0][0], kind) for kind in kinds)
     count, kept = wrong(heads, plain)
     low, high = wilson(count - kept.total(), count)
     print(

@@ -49,6 +49,14 @@ def test_wrong_inputs_of_every_kind_are_refused(heads: NDArray[np.int16]) -> Non
     assert not kept
 
 
+@pytest.mark.parametrize(
+    "kind", ["chest CT as a picture", "abdomen CT as a picture", "lung window as brain window", "PET", "mammogram"]
+)
+def test_what_is_bright_without_a_ring_lined_by_brain_is_refused(heads: NDArray[np.int16], kind: str) -> None:
+    found = [refusal(measure(item.hu)) for item in wrong_inputs(np.random.default_rng(5), heads, 24, [kind])]
+    assert None not in found
+
+
 def test_the_same_seed_gives_the_same_wrong_inputs(heads: NDArray[np.int16]) -> None:
     first, again = (list(wrong_inputs(np.random.default_rng(1), heads, 1)) for _ in range(2))
     assert [item.kind for item in first] == list(KINDS)
@@ -64,15 +72,16 @@ def test_the_same_seed_gives_the_same_wrong_inputs(heads: NDArray[np.int16]) -> 
         ({"wide": 1.6}, gate.NOT_ONE_HEAD),
         ({"long_mm": 400.0}, gate.NOT_HEAD_SIZE),
         ({"long_mm": 30.0}, gate.NOT_HEAD_SIZE),
-        ({"closed": 0.4}, gate.NO_SKULL),
+        ({"closed": 0.3}, gate.NO_SKULL),
         ({"core_brain": 0.0}, gate.NO_BRAIN),
-        ({"core_hu": float("nan")}, gate.NO_BRAIN),
+        ({"lined": 0.1}, gate.NO_BRAIN),
+        ({"inside": 0.0}, gate.NO_BRAIN),
         ({"noise_hu": 20.0, "fine_noise": 0.9}, gate.SHARP),
         ({"noise_hu": 20.0, "fine_noise": 0.5}, None),
         ({"vessels": 0.1}, gate.CONTRAST),
         ({"vessels": 0.1, "core_other": 0.03}, None),
-        ({"closed": 0.68, "near": 0.1}, None),
-        ({"closed": 0.62, "near": 0.0}, gate.NO_SKULL),
+        ({"closed": 0.6, "rough": 0.14}, None),
+        ({"closed": 0.5, "rough": 0.17}, gate.NO_SKULL),
     ],
 )
 def test_one_measure_all_wrong_or_several_half_wrong_refuse(change: dict[str, float], code: str | None) -> None:

@@ -62,44 +62,60 @@ def head_box(hu: HU) -> Box:
     if not tissue.any():
         side = float(max(rows, columns))
         return Box((rows - side) / 2, (columns - side) / 2, side)
-    down, across = _solid(tissue)
-    top, bottom = _extent(tissue[:, across].sum(axis=1), down)
-    left, right = _extent(tissue[down].sum(axis=0), across)
+    counts = tissue.astype(np.float32)  # products of float32 are the quickest way to count, and exact
+    down, across = _solid(counts)
+    top, bottom = _extent(per_row(counts[:, across]), down)
+    left, right = _extent(per_row(counts[down].T), across)
     side = max(bottom - top, right - left) * (1 + 2 * MARGIN)
     side = max(side, SMALLEST * min(rows, columns))
     return Box((top + bottom - side) / 2, (left + right - side) / 2, side)
 
 
-def _solid(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
-    """Rows and columns of the largest solid part of a mask (rows, columns): a headrest, a tube, a line is thin.
+def per_row(counts: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Sum of each row of whole numbers, (rows, columns); exact below 2**24."""
+    return (counts @ np.ones(counts.shape[1], np.float32)).astype(np.float64)
+
+
+def _solid(mask: NDArray[np.float32]) -> tuple[slice, slice]:
+    """Rows and columns of the largest solid part of a mask (rows, columns), 0 or 1: a headrest, a tube, a line is thin.
 
     Looked for on a coarse grid: windows that are nearly full, then the run of rows and columns around the fullest.
     """
     step = max(1, min(mask.shape) // COARSE)
-    rows, columns = mask.shape[0] // step, mask.shape[1] // step
-    cells = mask[: rows * step, : columns * step].astype(np.float32)
-    filled = cells.reshape(rows, step, -1).sum(axis=1).reshape(rows, columns, step).sum(axis=2)
+    filled = _window_sum(mask, step, step)
     thick = max(2, COARSE // SOLID)
     full = _window_sum(filled, thick) >= FILLED * (thick * step) ** 2
-    grown = _window_sum(np.pad(full, thick - 1), thick) > 0.5 if full.any() else filled > 0
-    top, bottom = _extent(grown.sum(axis=1), slice(None))
-    left, right = _extent(grown[int(top) : int(bottom)].sum(axis=0), slice(None))
+    grown = (_spread(full, thick) if full.any() else filled > 0).astype(np.float32)
+    top, bottom = _extent(per_row(grown), slice(None))
+    left, right = _extent(per_row(grown[int(top) : int(bottom)].T), slice(None))
     return slice(int(top) * step, int(bottom) * step), slice(int(left) * step, int(right) * step)
 
 
-def _window_sum(counts: NDArray[np.float32 | np.bool_], side: int) -> NDArray[np.float32]:
-    """Sum over each window: (rows, columns) to (rows - side + 1, columns - side + 1); exact, as counts are whole."""
-    rows, columns = (n - side + 1 for n in counts.shape)
-    down = counts[:rows].astype(np.float32)
+def _window_sum(counts: NDArray[np.float32], side: int, stride: int = 1) -> NDArray[np.float32]:
+    """Sum over each window of ``side`` cells a side, one every ``stride`` cells; exact, as counts are whole."""
+    rows, columns = ((n - side) // stride + 1 for n in counts.shape)
+    down = counts[: rows * stride : stride].copy()
     for k in range(1, side):
-        down += counts[k : k + rows]
-    across = down[:, :columns].copy()
+        down += counts[k : k + rows * stride : stride]
+    across = down[:, : columns * stride : stride].copy()
     for k in range(1, side):
-        across += down[:, k : k + columns]
+        across += down[:, k : k + columns * stride : stride]
     return across
 
 
-def _extent(profile: NDArray[np.integer], within: slice) -> tuple[float, float]:
+def _spread(full: NDArray[np.bool_], side: int) -> NDArray[np.bool_]:
+    """The cells of all full windows, from (rows, columns) of windows to those of cells."""
+    rows, columns = (n + side - 1 for n in full.shape)
+    cells = np.zeros((rows, columns), np.bool_)
+    down = np.zeros((rows, full.shape[1]), np.bool_)
+    for k in range(side):
+        down[k : k + full.shape[0]] |= full
+    for k in range(side):
+        cells[:, k : k + full.shape[1]] |= down
+    return cells
+
+
+def _extent(profile: NDArray[np.float64], within: slice) -> tuple[float, float]:
     """The run of full rows around the fullest within a range: a caption or a tube apart from it is left out."""
     fullest = profile[within].max()
     thin = np.flatnonzero(profile < EDGE * fullest)

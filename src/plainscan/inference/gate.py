@@ -29,7 +29,6 @@ from plainscan.ct.prepare import HU
 NO_HEAD: Final = "no_head"
 OUTSIDE_BRAIN: Final = "outside_brain"
 NOT_HEAD_SERIES: Final = "not_head_series"
-TISSUE_HU: Final = (5.0, 100.0)  # above air, fat and water, below bone: brain, muscle, blood
 # Share of a slice's pixels. The least of 1,247 slices of 41 real heads is 1.1 %; air or a blank picture has none.
 HEAD_SHARE: Final = 0.005
 NOT_ANALYZED: Final = {
@@ -65,24 +64,6 @@ class Verdict(NamedTuple):
     vessels: float | None
 
 
-def shows_head(hu: HU) -> bool:
-    """Whether a slice holds anything to judge.
-
-    Pixels at the slice's own lowest and highest value are not counted: in a picture these are the black and the
-    white that stand for "this or beyond", whatever its window.
-
-    Args:
-        hu: (rows, columns), HU.
-
-    >>> shows_head(np.full((64, 64), -1000)), shows_head(np.linspace(0, 80, 4096).reshape(64, 64))
-    (False, True)
-    """
-    step = max(1, min(hu.shape) // 128)
-    sparse = hu[::step, ::step]
-    low, high = max(TISSUE_HU[0], float(sparse.min())), min(TISSUE_HU[1], float(sparse.max()))
-    return float(np.mean((sparse > low) & (sparse < high))) >= HEAD_SHARE
-
-
 def judge(hu: HU, pixel_mm: float | None = None) -> Verdict:
     """Judge one slice by itself.
 
@@ -91,7 +72,7 @@ def judge(hu: HU, pixel_mm: float | None = None) -> Verdict:
         pixel_mm: Side of a pixel; None when unknown.
     """
     measures = gate.measure(hu, pixel_mm)
-    code = gate.refusal(measures) if shows_head(hu) else NO_HEAD
+    code = gate.refusal(measures) if measures.shown >= HEAD_SHARE else NO_HEAD
     return Verdict(code, measures.tissue, sum(gate.strains(measures).values()), _vessels(measures))
 
 

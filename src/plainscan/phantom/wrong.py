@@ -6,7 +6,7 @@ cortical bone 1000, lung -850 (Kalender, Computed Tomography, 3rd ed. 2011, chap
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -37,15 +37,19 @@ class Wrong(NamedTuple):
     pixel_mm: float | None = None
 
 
-def wrong_inputs(rng: np.random.Generator, heads: NDArray[np.int16], each: int = 12) -> Iterator[Wrong]:
-    """All kinds in turn, ``each`` of every one; the same generator state gives the same pictures.
+def wrong_inputs(
+    rng: np.random.Generator, heads: NDArray[np.int16], each: int = 12, kinds: Iterable[str] | None = None
+) -> Iterator[Wrong]:
+    """Kinds in turn, ``each`` of every one; the same generator state gives the same pictures.
 
     Args:
         rng: Source of all that varies.
         heads: (slices, rows, columns), int16, HU: slices above the skull base, which some kinds falsify.
         each: How many of every kind.
+        kinds: Keys of ``KINDS``; by default all.
     """
-    for kind, (maker, form) in KINDS.items():
+    for kind in KINDS if kinds is None else kinds:
+        maker, form = KINDS[kind]
         for _ in range(each):
             made = maker(rng, heads[rng.integers(len(heads))].astype(np.float32))
             if form == PICTURE:
