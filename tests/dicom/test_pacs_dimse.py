@@ -15,7 +15,7 @@ from plainscan.config import FetchSettings
 from plainscan.dicom.pacs import Query
 from plainscan.dicom.pacs_dimse import FIND, DimsePacs
 from plainscan.dicom.pacs_receive import SYNTAXES, Inbox, Receiver
-from plainscan.dicom.pacs_secure import Credentials
+from plainscan.dicom.pacs_secure import Credentials, client_context
 from plainscan.errors import PacsError
 
 CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
@@ -106,7 +106,7 @@ def test_whoever_connects_to_our_port_and_says_nothing_keeps_nobody_out(scheme: 
                 ae = AE("PACS")
                 ae.connection_timeout = ae.acse_timeout = 10
                 ae.add_requested_context(CT_IMAGE)
-                tls = (receiver_client(public, private), "127.0.0.1") if scheme == "dicoms" else None
+                tls = (client_context(settings(port, scheme, **own)), "127.0.0.1") if scheme == "dicoms" else None
                 associations.append(ae.associate("127.0.0.1", port, ae_title="PLAINSCAN", tls_args=tls))
             assert [association.is_established for association in associations] == [True] * 16
     finally:
@@ -114,11 +114,3 @@ def test_whoever_connects_to_our_port_and_says_nothing_keeps_nobody_out(scheme: 
             association.abort()
         receiver.close()
     assert time.monotonic() - started < 30
-
-
-def receiver_client(public: Path, private: Path) -> object:
-    import ssl
-
-    context = ssl.create_default_context(cafile=public)
-    context.load_cert_chain(public, private)
-    return context

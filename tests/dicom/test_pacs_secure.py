@@ -1,6 +1,11 @@
+import socket
+import ssl
+import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.dicom.pacs_servers import self_signed
 
 from plainscan.config import FetchSettings
 from plainscan.dicom import pacs_secure
@@ -68,3 +73,19 @@ def test_a_file_that_is_no_certificate_is_named_by_its_setting(tmp_path: Path) -
         pacs_secure.check_files(settings(ca=tmp_path / "no.pem"))
     with pytest.raises(ConfigError, match="--certificate, --key"):
         pacs_secure.check_files(settings(certificate=tmp_path / "no.pem", key=tmp_path / "no.pem"))
+
+
+@pytest.mark.parametrize("make", [pacs_secure.server_context, pacs_secure.client_context])
+def test_a_connection_whose_peer_has_gone_can_be_shut_down_and_so_is_closed(
+    make: Callable[[FetchSettings], ssl.SSLContext], tmp_path: Path
+) -> None:
+    public, private = self_signed(tmp_path)
+    context = make(settings("dicoms://AE@pacs:104", ca=public, certificate=public, key=private))
+    context.check_hostname = False
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        peer = socket.create_connection(server.getsockname())
+        accepted, _ = server.accept()
+        with context.wrap_socket(accepted, do_handshake_on_connect=False) as ours:
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # a reset, no farewell
+            peer.close()
+            ours.shutdown(socket.SHUT_RDWR)  # pynetdicom skips close() when this raises

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import socket
 import ssl
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -109,6 +110,14 @@ class _Later(ssl.SSLContext):
         return super().wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
 
 
+class _Closable(ssl.SSLSocket):
+    """Can be shut down when the peer has gone: pynetdicom closes only what it could shut down."""
+
+    def shutdown(self, how: int) -> None:
+        with suppress(OSError):
+            super().shutdown(how)
+
+
 def _ca(settings: FetchSettings) -> str | None:
     if settings.ca is None:
         return None
@@ -120,6 +129,7 @@ def _ca(settings: FetchSettings) -> str | None:
 
 
 def _ours(context: ssl.SSLContext, settings: FetchSettings) -> ssl.SSLContext:
+    context.sslsocket_class = _Closable
     if settings.certificate and settings.key:
         try:
             context.load_cert_chain(settings.certificate, settings.key, password=lambda: "")  # never asks the terminal
