@@ -78,9 +78,10 @@ def _file(path: Path, where: str) -> Iterator[tuple[str, str, str]]:
 
 def _rows(rows: list[dict[str, str]], where: str) -> Iterator[tuple[str, str, str]]:
     for number, row in enumerate(rows, start=2):
-        if not {"study_uid", "report"} <= row.keys():
+        missing = [name for name in ("study_uid", "report") if name not in row]
+        if missing:  # without a header the first row is somebody's report: it is not quoted
             raise ReportError(
-                f"columns {', '.join(row)}",
+                f"no column {' and no column '.join(missing)}",
                 where=f"{where}: row 1",
                 expected="study_uid, report",
                 code="report_columns",
