@@ -32,6 +32,7 @@ from plainscan.tables import (
     PREPARED,
     REJECTS,
     SLICE_KEY,
+    SLICE_LABELS,
     SPLITS,
     TABLES,
     Table,
@@ -43,7 +44,7 @@ PAGE: Final = "account.html"
 DATA: Final = "account.json"
 PICTURE: Final = "account.svg"
 HEADERS: Final = ("patient_sex", "patient_age", "manufacturer", "convolution_kernel", "slice_thickness_mm")
-STAGES: Final = ("phantom", "scan", "images", "select", "label", "split", "prepare")
+STAGES: Final = (*("phantom", "fetch", "scan", "images", "select", "label", "score", "slices", "split", "prepare"),)
 
 
 def run(folder: Path, settings: AccountSettings) -> Counts:
@@ -138,7 +139,9 @@ def _with_scanner(folder: Path, slices: pl.DataFrame | None) -> pl.DataFrame | N
 
 
 def _sources(folder: Path, cohort: pl.DataFrame) -> dict[str, int]:
-    labels = _optional(folder, LABELS)
+    labels = _optional(folder, SLICE_LABELS)  # what `split` takes where it is there
+    if labels is None:
+        labels = _optional(folder, LABELS)
     if labels is None:
         return {"not labeled yet": cohort.height}
     sources = cohort.join(labels, on=SLICE_KEY, how="left")["label_source"].fill_null("not labeled")
