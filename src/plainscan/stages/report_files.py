@@ -63,17 +63,14 @@ def _file(path: Path, where: str) -> Iterator[tuple[str, str, str]]:
         study, text = read_report_object(path, where)
         yield study, text, where
         return
-    data = file_bytes(path)
     if kind == ".txt":
-        yield path.stem, decode(data, where), where
+        yield path.stem, decode(file_bytes(path), where), where
     elif kind in (".hl7", ".json", ".ndjson"):
         read = read_oru if kind == ".hl7" else read_diagnostic_reports
-        for number, (study, text) in enumerate(read(decode(data, where), where), start=1):
+        for number, (study, text) in enumerate(read(decode(file_bytes(path), where), where), start=1):
             yield study, text, f"{where}: report {number}"
-    elif kind in WORKBOOKS or data.startswith(OLD_WORKBOOK):
-        yield from _rows(sheet_rows(data, where), where)
     else:
-        yield from _rows(table_rows(decode(data, where), where), where)
+        yield from _rows(file_rows(path, where), where)
 
 
 def _rows(rows: list[dict[str, str]], where: str) -> Iterator[tuple[str, str, str]]:
@@ -88,6 +85,23 @@ def _rows(rows: list[dict[str, str]], where: str) -> Iterator[tuple[str, str, st
             )
         if any(row.values()):
             yield row["study_uid"].strip(), row["report"], f"{where}: row {number}"
+
+
+def file_rows(path: Path, where: str, error: type[UserError] = ReportError) -> list[dict[str, str]]:
+    """Rows of a CSV or of a workbook's first sheet by the names in its first row; row i of the file is item i - 2.
+
+    Args:
+        path: The file.
+        where: Its name, for messages.
+        error: What to raise.
+
+    Raises:
+        ReportError: It cannot be read, or is no table.
+    """
+    data = file_bytes(path, error)
+    if path.suffix.lower() in WORKBOOKS or data.startswith(OLD_WORKBOOK):
+        return sheet_rows(data, where, error)
+    return table_rows(decode(data, where, error), where, error)
 
 
 def file_bytes(path: Path, error: type[UserError] = ReportError) -> bytes:
