@@ -98,7 +98,11 @@ def _report_findings(path: Path, cohort: pl.DataFrame) -> pl.DataFrame:
     if silent:
         say(f"label: {silent} of {len(studies)} studies have no report")
     known = track(sorted(studies & reports.keys()), "label")
-    return from_rows([row for study in known for row in _said(study, reports[study])], REPORT_FINDINGS)
+    said = from_rows([row for study in known for row in _said(study, reports[study])], REPORT_FINDINGS)
+    unclear = said.filter((pl.col("finding") == ANY_FINDING) & (pl.col("status") == "uncertain")).height
+    if unclear:
+        say(f"label: {unclear} reports are uncertain and label nothing; `plainscan explain` shows by which words")
+    return said
 
 
 def _said(study: str, report: str) -> list[dict[str, object]]:
