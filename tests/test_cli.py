@@ -58,6 +58,19 @@ def test_the_exit_code_says_whose_mistake_it_is(
     assert capsys.readouterr().err
 
 
+def test_ctrl_c_in_a_stage_says_how_to_go_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("plainscan.stages.select.run", stopped)
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["select", "run"])
+    assert ended.value.code == 130
+    assert "Run the same command again" in capsys.readouterr().err
+
+
 def test_the_run_folder_may_be_given_as_argument_option_or_table(tmp_path: Path) -> None:
     assert cli._run_folder(tmp_path, None) == cli._run_folder(None, tmp_path) == tmp_path
     table = tmp_path / "catalogue.parquet"

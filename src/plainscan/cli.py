@@ -52,6 +52,8 @@ EXTRAS: Final = {
     "keyring": "keyring",
 }
 
+STOPPED: Final = 130  # the exit code of a command that Ctrl-C ended
+
 app = typer.Typer(
     name="plainscan",
     no_args_is_help=True,
@@ -222,7 +224,11 @@ def _guard(call: Callable[[], object]) -> int:
         advice = f'Run: pip install "plainscan[{extra}]"'
         return _fail(f"Error: the package {error.name} is not installed. {advice}", MissingPartError.exit_code)
     except KeyboardInterrupt:
-        return _fail("Stopped. Run the same command again to go on.", 130)
+        return _stopped()
+    except SystemExit as ended:
+        if ended.code == STOPPED:  # Typer makes this of Ctrl-C, and says nothing
+            return _stopped()
+        raise
     except OSError as error:
         if error.errno not in STORAGE:
             return _ours()
@@ -231,6 +237,10 @@ def _guard(call: Callable[[], object]) -> int:
     except Exception:  # the last line of defence: everything else is our mistake
         return _ours()
     return 0
+
+
+def _stopped() -> int:
+    return _fail("Stopped. Run the same command again to go on.", STOPPED)
 
 
 def _fail(message: str, code: int) -> int:

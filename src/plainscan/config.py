@@ -194,7 +194,9 @@ class LabelSettings(Section):
     reports: FilePath | None = Field(
         None, description="CSV or .xlsx with study_uid and report; .hl7, .json (FHIR), .dcm (SR); or a folder."
     )
-    slices: FilePath | None = Field(None, description="CSV with instance_uid (or file) and one column per finding.")
+    slices: FilePath | None = Field(
+        None, description="CSV or .xlsx with instance_uid (or file) and one column per finding."
+    )
     truth: FilePath | None = Field(None, description="Run folder of the phantom stage: labels from its masks.")
 
 
@@ -215,7 +217,9 @@ class SlicesSettings(Section):
     """Give each slice of a study with a finding a probability; list those that a person must read."""
 
     answers: FilePath | None = Field(
-        None, description="CSV: the reading list with any_finding filled in; answers win over everything else."
+        None,
+        description="The reading list with any_finding filled in, CSV or .xlsx, or a folder of such lists; answers win "
+        "over everything else.",
     )
     numbered: Literal["none", "lowest", "highest", "instance"] = Field(
         "none",

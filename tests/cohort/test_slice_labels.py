@@ -39,6 +39,19 @@ def test_empty_stays_unknown_and_a_specific_finding_makes_any() -> None:
     assert read({"file": "x.dcm", "any": "", "mass": "0"})["1.1", 0]["any_finding"] is None
 
 
+def test_empty_rows_are_passed_over_and_the_others_keep_their_numbers() -> None:
+    assert list(read({"file": " ", "any": ""}, {"file": "x.dcm", "any": "1"})) == [("1.1", 0)]
+    with pytest.raises(LabelError, match="row 3"):
+        read({"file": "", "any": ""}, {"file": "unknown.dcm", "any": "1"})
+
+
+@pytest.mark.parametrize("cell", ["Jane Doe", "张三"])
+def test_a_wrong_value_that_may_be_a_name_is_not_quoted(cell: str) -> None:
+    with pytest.raises(LabelError, match=f"value of {len(cell)} characters in column any") as caught:
+        read({"file": "x.dcm", "any": cell})
+    assert cell not in str(caught.value)
+
+
 def test_slices_that_were_left_out_are_counted() -> None:
     rows = [{"file": "old.dcm", "any": "0"}, {"file": "x.dcm", "any": "1"}]
     assert read_slice_labels(rows, COHORT, "l.csv", {"gone/old.dcm"}).outside == 1
@@ -55,9 +68,10 @@ def test_slices_that_were_left_out_are_counted() -> None:
         ([{"instance_uid": "1.3", "any": "1"}], r"row 2: 2 slices of that name.*frame"),
         ([{"file": "x.dcm", "any": "0", "mass": "1"}], r"row 2: any_finding 0 beside mass 1"),
         ([{"file": "x.dcm", "sdh": "0", "subdural": "1"}], r"row 1: two columns for subdural_hemorrhage"),
-        ([{"file": "x.dcm", "note": ""}], r"row 1: columns file, note; expected instance_uid or file"),
-        ([{"mass": "1"}], r"row 1: columns mass"),
-        ([], r"row 1: columns none"),
+        ([{"file": "x.dcm", "note": ""}], r"row 1: no column of a finding; expected instance_uid or file"),
+        ([{"mass": "1"}], r"row 1: no column instance_uid or file"),
+        ([{"1.1": "1.2", "Doe": "Roe"}], r"row 1: no column instance_uid or file; expected"),
+        ([], r"l\.csv: no row below the header"),
     ],
 )
 def test_what_is_wrong_names_the_row(rows: list[dict[str, str]], message: str) -> None:

@@ -29,6 +29,16 @@ def test_another_encoding_is_refused_and_the_row_is_named(data: bytes, row: int)
     assert caught.value.code == "unknown_encoding"
 
 
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_cells_may_be_separated_as_a_spreadsheet_does(separator: str) -> None:
+    text = f'a{separator}b\n1{separator}"x,y;z"\n'
+    assert table_rows(text, "t.csv") == [{"a": "1", "b": "x,y;z"}]
+
+
+def test_a_header_with_a_comma_is_not_split_at_anything_else() -> None:
+    assert table_rows("a,b;c\n1,2;3\n", "t.csv") == [{"a": "1", "b;c": "2;3"}]
+
+
 def test_rows_are_padded_and_stray_cells_are_refused() -> None:
     assert table_rows("a,b\n1\n", "t.csv") == [{"a": "1", "b": ""}]
     with pytest.raises(LabelError, match=r"t\.csv: row 3: 3 cells"):

@@ -12,7 +12,7 @@ from tests.stages.tiny_archive import archive
 from plainscan.config import AccountSettings, LabelSettings, ScanSettings, SelectSettings, SplitSettings
 from plainscan.errors import ConfigError, TableError
 from plainscan.stages import account, label, scan, select, split
-from plainscan.tables import CATALOGUE, COHORT, EXCLUSIONS, MANIFEST, read, write
+from plainscan.tables import CATALOGUE, COHORT, EXCLUSIONS, LABELS, MANIFEST, SLICE_LABELS, read, write
 
 
 @pytest.fixture
@@ -56,6 +56,20 @@ def test_the_page_lists_the_tables_of_the_run_and_names_nobody(run: Path) -> Non
         for value in cohort[name].unique():
             assert f">{value}<" not in page
             assert str(value) not in (run / "account.json").read_text(encoding="utf-8")
+
+
+def test_labels_of_slices_are_counted_by_where_they_come_from(run: Path) -> None:
+    splits_of(run)
+    labels = read(run, LABELS).with_columns(
+        pl.Series("label_source", ["person"] * 5 + ["probability"] * 4 + [None] * 3, pl.String)
+    )
+    more = [pl.lit(None, SLICE_LABELS.columns[name]).alias(name) for name in SLICE_LABELS.columns if name not in labels]
+    write(labels.with_columns(more), run, SLICE_LABELS)
+    (run / "slices.run.json").write_text('{"plainscan": "9.9"}', encoding="utf-8")
+    account.run(run, AccountSettings())
+    said = json.loads((run / "account.json").read_text(encoding="utf-8"))["measured"]
+    assert said["labels"].endswith("labels: person 5, probability 4, not labeled 3.")
+    assert "slices 9.9, split" in said["processing"]
 
 
 def test_a_cohort_that_is_not_split_yet_has_an_account_too(run: Path) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import codecs
+import io
 import re
 from pathlib import Path
 
@@ -11,9 +14,12 @@ from tests.inference.tiny_bundle import head_slice, tiny_bundle
 from tests.stages.tiny_study import PATIENT, ROOT, write_slice
 
 from plainscan.config import DisagreeSettings, LabelSettings, ScanSettings, ScoreSettings, SelectSettings
+from plainscan.dicom.read import Reader
 from plainscan.errors import ConfigError, LabelError
+from plainscan.inference.classifier import load
+from plainscan.inference.source import study_of
 from plainscan.stages import disagree, label, scan, score, select
-from plainscan.tables import SCORES, read, write
+from plainscan.tables import COHORT, SCORES, read, write
 
 BLOOD = [(60, 40, 14)]
 NONE, BLEED = "No intracranial abnormality.", "Left thalamic hematoma, compared with 2021-03-04."
@@ -52,12 +58,25 @@ def test_the_wrong_report_is_first_and_the_uncertain_one_is_not_asked(run: Path)
 
 def test_page_and_table_hold_pictures_and_sentences_and_nobodys_name(run: Path) -> None:
     disagree.run(run, DisagreeSettings(model=run.parent / "bundle", most=3))
+    assert (run / "disagree.csv").read_bytes().startswith(codecs.BOM_UTF8)  # without, Excel spoils Chinese
     page, table = ((run / name).read_text(encoding="utf-8") for name in ("disagree.html", "disagree.csv"))
     assert page.count("data:image/png;base64,") == 3
     for text in (re.sub(r"base64,[^\"]+", "", page), table):
         assert NONE.rstrip(".") in text
         for name in (ROOT, PATIENT, "P3", "2021-03-04", str(run.parent)):
             assert name not in text
+
+
+def test_the_picture_is_of_the_slice_as_it_was_scored_among_its_neighbors(run: Path, tmp_path: Path) -> None:
+    classifier = load(tiny_bundle(tmp_path / "bundle", context_mm=10.0), threads=1)
+    study = read(run, COHORT).filter(pl.col("study_uid") == f"{ROOT}.1")
+    row = {"model_sha256": classifier.card.model_sha256, "key_slice": 4}
+    with Reader() as reader:
+        found = disagree._picture(study, row, classifier, reader)
+        scored = list(classifier.slices(study_of(study), reader))[4]
+    expected = io.BytesIO()
+    scored.overlay().save(expected, "PNG")
+    assert found == f"data:image/png;base64,{base64.b64encode(expected.getvalue()).decode()}"
 
 
 def test_another_bundle_than_that_which_scored_is_refused(run: Path, tmp_path: Path) -> None:

@@ -32,11 +32,12 @@ from tests.dicom.pacs_servers import (
 )
 
 from plainscan.config import FetchSettings, ScanSettings
-from plainscan.dicom.pacs import hashed
+from plainscan.dicom.pacs import FoundStudy, hashed
 from plainscan.dicom.pacs_journal import NAME
 from plainscan.dicom.pacs_secure import PASSWORD as PASSWORD_VARIABLE
 from plainscan.dicom.pacs_secure import USER as USER_VARIABLE
 from plainscan.dicom.pacs_shelf import Shelf
+from plainscan.dicom.pacs_transfer import Outcome
 from plainscan.errors import ConfigError, PacsError, SourceError
 from plainscan.stages import fetch, scan
 from plainscan.stages.record import say
@@ -326,6 +327,12 @@ def test_our_port_takes_nothing_that_was_not_asked_for(tmp_path: Path, pacs: Ser
     assert kept == [f"{ROOT}1.1.1"]
 
 
+def test_studies_without_a_series_that_was_asked_for_are_said(capsys: pytest.CaptureFixture[str]) -> None:
+    counts = fetch._conclude([Outcome(FoundStudy("1.2"), "aa", "complete", "no_series", 0, 0, 0)])
+    assert counts["complete"] == 1
+    assert "fetch: 1 studies: no series of the study has the modality and body part" in capsys.readouterr().err
+
+
 def test_what_was_fetched_can_be_scanned(tmp_path: Path, pacs: Server) -> None:
     fetch.run(tmp_path, settings(pacs))
     counts = scan.run(tmp_path, ScanSettings(source=tmp_path / "fetched"))
@@ -363,6 +370,12 @@ def test_a_certificate_that_nobody_vouches_for_is_not_trusted(
         fetch.run(tmp_path / "run", settings(secure, way, ca=other, certificate=pair[0], key=pair[1]))
     assert caught.value.code == "tls"
     assert not fetched(tmp_path / "run")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030", "utf-16"])
+def test_a_list_is_read_in_every_encoding_that_a_spreadsheet_saves(encoding: str, tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text("检查号,备注\nCT001,头颅平扫\nCT002,急诊\n", encoding=encoding)
+    assert fetch.read_accessions(tmp_path / "list.csv") == ["CT001", "CT002"]
 
 
 @pytest.mark.parametrize(

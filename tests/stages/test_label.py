@@ -96,6 +96,13 @@ def test_any_finding_agrees_with_the_specific_ones(folder: Path) -> None:
     assert frame["any_finding"].null_count() == 8
 
 
+def test_uncertain_reports_are_counted_aloud(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(folder, LabelSettings(reports=reports(folder, NORMAL, NORMAL + "姓名：张三。", BLEED)))
+    said = capsys.readouterr().err
+    assert "label: 1 reports are uncertain and label nothing" in said
+    assert "张三" not in said
+
+
 def test_reports_from_a_folder(folder: Path) -> None:
     texts = folder / "texts"
     texts.mkdir()
@@ -107,7 +114,8 @@ def test_reports_from_a_folder(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (b"study,report\n1,a\n", r"row 1: columns study, report; expected study_uid, report"),
+        (b"study,report\n1,a\n", r"row 1: no column study_uid; expected study_uid, report"),
+        ("1.2,患者张三\n1.3,x\n".encode(), r"row 1: no column study_uid and no column report; expected [a-z_, ]+$"),
         (b"study_uid,report\n1,a\n1,b\n", r"row 3: a study that an earlier row has"),
         (b"study_uid,report\n,a\n", r"row 2: no study_uid"),
         (b"study_uid,report\n1,\xff\xfe\xff\n", r"row 2: bytes of another encoding"),

@@ -121,6 +121,27 @@ def test_the_reading_list_can_be_filled_in_and_given_back(folder: Path) -> None:
     assert read(folder, SLICE_LABELS).filter(pl.col("study_uid") == "strange")[ANY_FINDING].sum() == 0
 
 
+def test_the_answers_of_several_days_lie_in_a_folder_and_must_agree(folder: Path) -> None:
+    days = folder / "answers"
+    days.mkdir()
+    with pytest.raises(LabelError, match="no table of answers"):
+        slices.run(folder, SlicesSettings(answers=days))
+    (days / "1.csv").write_text("instance_uid,any_finding\nbleed.6,0\nbleed.8,\n", encoding="utf-8")
+    (days / "2.CSV").write_text("instance_uid;any_finding\nbleed.8;1\nbleed.6;0\n;\n", encoding="utf-16")
+    assert slices.run(folder, SlicesSettings(answers=days))["by a person"] == 2
+    (days / "3.csv").write_text("instance_uid,any_finding\nbleed.8,0\n", encoding="utf-8")
+    with pytest.raises(LabelError, match=r"3\.csv: 1 slices that an earlier file answers otherwise"):
+        slices.run(folder, SlicesSettings(answers=days))
+
+
+def test_columns_of_the_list_are_known_and_others_are_said(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    slices.run(folder, SlicesSettings())
+    filled = pl.read_csv(folder / "reading_list.csv").with_columns(any_finding=pl.lit(0), mas=pl.lit(1))
+    filled.write_csv(folder / "answers.csv")
+    slices.run(folder, SlicesSettings(answers=folder / "answers.csv"))
+    assert "slices: columns not used: mas\n" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("row", "message"), [("nobody.1,1", "unknown slice"), ("bleed.1,2", "value '2'")])
 def test_a_wrong_answer_is_refused_by_its_row(folder: Path, row: str, message: str) -> None:
     (folder / "answers.csv").write_text(f"instance_uid,any_finding\n{row}\n", encoding="utf-8")

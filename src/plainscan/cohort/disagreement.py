@@ -83,12 +83,14 @@ def page(studies: Iterable[Mapping[str, Any]], note: str) -> str:
 def _card(study: Mapping[str, Any]) -> str:
     said = "has a finding" if study["report"] == "present" else "has no finding"
     picture = (
-        f'<img src="{study["picture"]}" alt="key slice with heat map">' if study["picture"] else "<p>No picture.</p>"
+        f'<img src="{study["picture"]}" alt="key slice with heat map">'
+        if study["picture"]
+        else "<p>No picture: another bundle scored this study.</p>"
     )
     where = f"slice {study['key_slice'] + 1} of {study['slice_count']}, counted from the lowest"
     return (
         f"<section><div>{picture}</div><div><h2>{study['rank']}. study <code>{study['study_code']}</code></h2>"
         f"<p>The report {said}; the model gives the study {study['score']:.2f}. Doubt {study['doubt']:.2f}.</p>"
         f"<blockquote>{html.escape(study['sentence'])}</blockquote>"
-        f'<p class="soft">The picture is the slice with the highest score: {where}.</p></div></section>'
+        f'<p class="soft">The slice with the highest score is {where}.</p></div></section>'
     )

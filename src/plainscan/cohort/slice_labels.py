@@ -43,16 +43,20 @@ def read_slice_labels(
         elsewhere: Instances and paths that are known but not in the cohort.
 
     Raises:
-        LabelError: No key or finding column, a value that is not 1, 0 or empty, an unknown or repeated slice, or
-            ``any_finding`` 0 beside a finding 1. The message names the row.
+        LabelError: No row, no key or finding column, a value that is not 1, 0 or empty, an unknown or repeated slice,
+            or ``any_finding`` 0 beside a finding 1. The message names the row.
     """
-    columns = list(rows[0]) if rows else []
+    if not rows:
+        raise LabelError("no row below the header", where=where, expected="one row per slice", code="no_labels")
+    columns = list(rows[0])
     findings = _finding_columns(columns, where)
     slices = _Slices(cohort, frozenset(elsewhere))
     labels: dict[SliceKey, dict[str, int | None]] = {}
     first_row: dict[SliceKey, int] = {}
     outside = 0
     for number, row in enumerate(rows, start=2):
+        if not any(cell.strip() for cell in row.values()):
+            continue  # a spreadsheet may leave empty rows at the end
         place = f"{where}: row {number}"
         key = slices.find(row, place)
         values = _values(row, findings, place)
@@ -75,9 +79,10 @@ def read_slice_labels(
 def _finding_columns(columns: Sequence[str], where: str) -> dict[str, str]:
     """Finding key by column name."""
     findings = {name: finding.key for name in columns if (finding := find(name))}
-    if not findings or not any(name.lower() in _KEY_COLUMNS[:2] for name in columns):
+    named = any(name.lower() in _KEY_COLUMNS[:2] for name in columns)
+    if not findings or not named:  # without a header the first row may name somebody: it is not quoted
         raise LabelError(
-            f"columns {', '.join(columns) or 'none'}",
+            "no column of a finding" if named else "no column instance_uid or file",
             where=f"{where}: row 1",
             expected="instance_uid or file, and at least one finding such as any_finding",
             remedy="See docs/reference/labels.md.",
@@ -95,8 +100,9 @@ def _values(row: Row, findings: Mapping[str, str], where: str) -> dict[str, int 
     for name, key in findings.items():
         cell = row[name].strip()
         if cell not in _VALUES:
+            quoted = repr(cell) if len(cell) <= 3 and cell.isascii() else f"of {len(cell)} characters"  # may be a name
             raise LabelError(
-                f"value {cell[:20]!r} in column {name}",
+                f"value {quoted} in column {name}",
                 where=where,
                 expected="1 (present), 0 (absent) or empty (not known)",
                 code="label_value",

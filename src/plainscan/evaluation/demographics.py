@@ -16,6 +16,7 @@ from plainscan.findings import FINDINGS
 MOST: Final = 6  # names of a kind; the others are counted together
 UNKNOWN: Final = "unknown"
 OTHERS: Final = "others"
+NOT_SHOWN: Final = "not shown"  # a single kind of few, with nothing to count it together with
 FEWEST: Final = 5  # the quartiles of fewer say how old each of them is; fewer of a kind may be known by name
 NAMED_TOGETHER: Final = 3  # kinds in one cell that are still named
 _YEARS: Final = {"Y": 1.0, "M": 1 / 12, "W": 1 / 52.18, "D": 1 / 365.25}
@@ -105,6 +106,8 @@ def _counts(column: pl.Series) -> dict[str, int]:
     while 0 < sum(count for _, count in ordered[shown:]) < FEWEST and shown:
         shown -= 1  # what is missing to the known total would give the small cell away
     rest = ordered[shown:]
+    if len(rest) == 1 and rest[0][1] < FEWEST:
+        rest = [(NOT_SHOWN, rest[0][1])]
     together = " or ".join(sorted(name for name, _ in rest)) if len(rest) <= NAMED_TOGETHER else OTHERS
     return dict(ordered[:shown]) | ({together: sum(count for _, count in rest)} if rest else {}) | missing
 

@@ -98,13 +98,20 @@ def _refused(found: str, before: str, where: str, error: type[UserError]) -> Use
 
 
 def table_rows(text: str, where: str, error: type[UserError] = ReportError) -> list[dict[str, str]]:
-    """Rows of a CSV as dictionaries by column; row i of the file, as a spreadsheet counts, is item i - 2.
+    r"""Rows of a CSV as dictionaries by column; row i of the file, as a spreadsheet counts, is item i - 2.
+
+    Where the first line has no comma, cells may be separated by semicolons or tabs, as some spreadsheets save them.
 
     Raises:
         ReportError: Empty, two columns of one name, a row with too many cells, or broken quoting.
+
+    >>> table_rows("a;b\n1,5;2\n", "t.csv")
+    [{'a': '1,5', 'b': '2'}]
     """
+    first = text.lstrip("\r\n").split("\n", 1)[0]
+    separator = next((sign for sign in ",;\t" if sign in first), ",")
     try:
-        lines = list(csv.reader(io.StringIO(text, newline=""), strict=True))
+        lines = list(csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=separator))
     except csv.Error as reason:
         raise error(str(reason), where=where, expected="a comma-separated table", code="not_csv") from None
     return keyed_rows(lines, where, error)

@@ -34,6 +34,7 @@ from plainscan.tables import (
     PREPARED,
     REJECTS,
     SLICE_KEY,
+    SLICE_LABELS,
     SPLITS,
     TABLES,
     Table,
@@ -47,7 +48,7 @@ PICTURE: Final = "account.svg"
 HEADERS: Final = ("patient_sex", "patient_age", "manufacturer", "convolution_kernel", "slice_thickness_mm")
 # What there is when the cohort is: what later stages write neither belongs to it nor makes its account stale.
 BEFORE: Final = tuple(table for table in TABLES if table not in (LEAKS, PREDICTIONS))
-STAGES: Final = ("phantom", "scan", "images", "select", "label", "split", "prepare")
+STAGES: Final = ("phantom", "fetch", "scan", "images", "select", "label", "score", "slices", "split", "prepare")
 
 
 def run(folder: Path, settings: AccountSettings) -> Counts:
@@ -142,7 +143,9 @@ def _with_scanner(folder: Path, slices: pl.DataFrame | None) -> pl.DataFrame | N
 
 
 def _sources(folder: Path, cohort: pl.DataFrame) -> dict[str, int]:
-    labels = _optional(folder, LABELS)
+    labels = _optional(folder, SLICE_LABELS)  # what `split` takes where it is there
+    if labels is None:
+        labels = _optional(folder, LABELS)
     if labels is None:
         return {"not labeled yet": cohort.height}
     sources = cohort.join(labels, on=SLICE_KEY, how="left")["label_source"].fill_null("not labeled")

@@ -74,7 +74,7 @@ def _work(folder: Path, settings: DisagreeSettings, bundle: Path) -> Counts:
     with whole_file(folder / QUEUE) as partial:
         safe = pl.col(pl.String).str.replace(FORMULA, "'${1}")
         rounded = studies.select(COLUMNS).with_columns(pl.col(pl.Float64).round(DIGITS), safe)
-        partial.write_text(rounded.write_csv(), encoding="utf-8", newline="")
+        partial.write_text(rounded.write_csv(), encoding="utf-8-sig", newline="")  # a spreadsheet asks for the mark
     note = f"{studies.height} studies with a clear report; the first {len(shown)} are shown, all are in {QUEUE}."
     with whole_file(folder / PAGE) as partial:
         partial.write_text(page(shown, note), encoding="utf-8")
@@ -82,7 +82,7 @@ def _work(folder: Path, settings: DisagreeSettings, bundle: Path) -> Counts:
     likely = studies.filter(pl.col("doubt") > 0.5)
     return {
         "studies": studies.height,
-        "label less likely than not": likely.height,
+        "with a label less likely than not": likely.height,
         "of them without finding in the report": likely.filter(pl.col("report") == "absent").height,
     }
 
@@ -139,14 +139,15 @@ def _with_pictures(studies: pl.DataFrame, cohort: pl.DataFrame, classifier: Clas
 
 
 def _picture(slices: pl.DataFrame, row: dict[str, Any], classifier: Classifier, reader: Reader) -> str | None:
-    """The key slice under its heat map, as a data URI; None where another bundle scored it."""
+    """The key slice under its heat map, as a data URI; None where another bundle scored it.
+
+    The whole study is scored again: its other slices say what the key slice counts for, and whether it is head at all.
+    """
     if row["model_sha256"] != classifier.card.model_sha256:
         return None
-    reach, key = classifier.card.neighbors, row["key_slice"]
-    near = slices.filter(pl.col("slice_index").is_between(key - reach, key + reach))
-    middle = near["slice_index"].to_list().index(key)
-    item = list(classifier.slices(study_of(near), reader))[middle]
-    if item.evidence is None:
+    scored = classifier.slices(study_of(slices), reader)
+    item = next((item for item in scored if item.origin.slice_index == row["key_slice"]), None)
+    if item is None or item.evidence is None:
         return None
     stream = io.BytesIO()
     item.overlay().save(stream, "PNG")

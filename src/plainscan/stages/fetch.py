@@ -20,7 +20,9 @@ from plainscan.dicom.pacs_open import opened
 from plainscan.dicom.pacs_pace import Clock, Pace, seconds_to_open
 from plainscan.dicom.pacs_transfer import Outcome, Transfer
 from plainscan.errors import PacsError, SourceError
+from plainscan.reports.encoding import decode
 from plainscan.stages.record import Counts, recorded, say, track
+from plainscan.stages.report_files import file_bytes
 from plainscan.tables import TRANSFERS, from_rows, write
 
 FOLDER: Final = "fetched"
@@ -109,9 +111,9 @@ def read_accessions(path: Path) -> list[str]:
         SourceError: Not readable, empty, or a line is no accession number. The message names the line, not its text.
     """
     try:
-        rows = list(csv.reader(path.read_text(encoding="utf-8-sig").splitlines()))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise SourceError("cannot be read", where=str(path), expected="a text or CSV file in UTF-8") from error
+        rows = list(csv.reader(decode(file_bytes(path, SourceError), str(path), SourceError).splitlines()))
+    except csv.Error as error:
+        raise SourceError("cannot be read", where=str(path), expected="a text or CSV file") from error
     numbers: dict[str, None] = {}
     for line, row in enumerate(rows, 1):
         text = row[0].strip() if row else ""
@@ -199,6 +201,9 @@ def _conclude(outcomes: list[Outcome]) -> Counts:
         say(f"fetch: ... and {len(studies) - SHOWN} more")
     if len(open_) > len(studies):
         say(f"fetch: {len(open_) - len(studies)} accession numbers: {TRANSFER_CODES['not_found']}")
+    bare = sum(outcome.code == "no_series" and outcome.state == "complete" for outcome in outcomes)
+    if bare:
+        say(f"fetch: {bare} studies: {TRANSFER_CODES['no_series']}")
     if not any(outcome.folder for outcome in outcomes):
         expected = "at least one study"
         raise PacsError("no study found", where="PACS", expected=expected, remedy="Check the filters.", code="no_study")

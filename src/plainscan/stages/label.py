@@ -8,17 +8,15 @@ from typing import Final, TypeAlias
 
 import polars as pl
 
-from plainscan.cohort.slice_labels import read_slice_labels
 from plainscan.config import LabelSettings
 from plainscan.errors import LabelError
 from plainscan.findings import ANY_FINDING, FINDING_KEYS
-from plainscan.reports.encoding import decode, table_rows
 from plainscan.reports.label import read_report
 from plainscan.reports.place import Places, read_places
 from plainscan.stages.record import Counts, recorded, say, track
-from plainscan.stages.report_files import file_bytes, read_reports
+from plainscan.stages.report_files import read_reports
+from plainscan.stages.slice_table import read_slice_table
 from plainscan.tables import (
-    CATALOGUE,
     COHORT,
     LABELS,
     REPORT_FINDINGS,
@@ -73,7 +71,7 @@ def _work(folder: Path, settings: LabelSettings) -> Counts:
     source = "truth" if settings.truth else "slices"
     own = _truth(settings.truth, cohort) if settings.truth else {}
     if settings.slices:
-        own = _slice_table(settings.slices, cohort, folder)
+        own = read_slice_table(settings.slices, cohort, folder, "label")
     labels = _merge(cohort, own, source, said)
     write(said, folder, REPORT_FINDINGS)
     write(labels, folder, LABELS)
@@ -100,7 +98,11 @@ def _report_findings(path: Path, cohort: pl.DataFrame) -> pl.DataFrame:
     if silent:
         say(f"label: {silent} of {len(studies)} studies have no report")
     known = track(sorted(studies & reports.keys()), "label")
-    return from_rows([row for study in known for row in _said(study, reports[study])], REPORT_FINDINGS)
+    said = from_rows([row for study in known for row in _said(study, reports[study])], REPORT_FINDINGS)
+    unclear = said.filter((pl.col("finding") == ANY_FINDING) & (pl.col("status") == "uncertain")).height
+    if unclear:
+        say(f"label: {unclear} reports are uncertain and label nothing; `plainscan explain` shows by which words")
+    return said
 
 
 def _said(study: str, report: str) -> list[dict[str, object]]:
@@ -121,21 +123,6 @@ def _said(study: str, report: str) -> list[dict[str, object]]:
         }
         for finding, mention in found.items()
     ]
-
-
-def _slice_table(path: Path, cohort: pl.DataFrame, folder: Path) -> Labels:
-    where = str(path)
-    rows = table_rows(decode(file_bytes(path, LabelError), where, LabelError), where, LabelError)
-    elsewhere: set[str] = set()
-    if CATALOGUE.path(folder).is_file():
-        catalogue = read(folder, CATALOGUE)
-        elsewhere = {name for column in ("instance_uid", "path") for name in catalogue.get_column(column) if name}
-    found = read_slice_labels(rows, cohort, where, elsewhere)
-    if found.unused_columns:
-        say(f"label: columns not used: {', '.join(found.unused_columns)}")
-    if found.outside:
-        say(f"label: {found.outside} rows are of slices that are not in the cohort; not used")
-    return found.labels
 
 
 def _truth(folder: Path, cohort: pl.DataFrame) -> Labels:

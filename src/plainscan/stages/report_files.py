@@ -65,24 +65,22 @@ def _file(path: Path, where: str) -> Iterator[tuple[str, str, str]]:
         study, text = read_report_object(path, where)
         yield study, text, where
         return
-    data = file_bytes(path)
     if kind == ".txt":
-        yield path.stem, decode(data, where), where
+        yield path.stem, decode(file_bytes(path), where), where
     elif kind in (".hl7", ".json", ".ndjson"):
         read = read_oru if kind == ".hl7" else read_diagnostic_reports
-        for number, (study, text) in enumerate(read(decode(data, where), where), start=1):
+        for number, (study, text) in enumerate(read(decode(file_bytes(path), where), where), start=1):
             yield study, text, f"{where}: report {number}"
-    elif kind in WORKBOOKS or data.startswith(OLD_WORKBOOK):
-        yield from _rows(sheet_rows(data, where), where)
     else:
-        yield from _rows(table_rows(decode(data, where), where), where)
+        yield from _rows(file_rows(path, where), where)
 
 
 def _rows(rows: list[dict[str, str]], where: str) -> Iterator[tuple[str, str, str]]:
     for number, row in enumerate(rows, start=2):
-        if not {"study_uid", "report"} <= row.keys():
+        missing = [name for name in ("study_uid", "report") if name not in row]
+        if missing:  # without a header the first row is somebody's report: it is not quoted
             raise ReportError(
-                f"columns {', '.join(row)}",
+                f"no column {' and no column '.join(missing)}",
                 where=f"{where}: row 1",
                 expected="study_uid, report",
                 code="report_columns",
@@ -99,11 +97,9 @@ def read_known(path: Path) -> dict[str, Known]:
     Raises:
         ReportError: Not readable, or no column ``study_uid``; the message names no value.
     """
-    data, where = file_bytes(path), str(path)
-    is_workbook = path.suffix.lower() in WORKBOOKS or data.startswith(OLD_WORKBOOK)
-    rows = sheet_rows(data, where) if is_workbook else table_rows(decode(data, where), where)
+    where = str(path)
     found: dict[str, Known] = {}
-    for row in rows:
+    for row in file_rows(path, where):
         if "study_uid" not in row:
             raise ReportError("no such column", where=where, expected="study_uid", code="report_columns")
         study = row["study_uid"].strip()
@@ -111,6 +107,23 @@ def read_known(path: Path) -> dict[str, Known]:
         ids = {value for value in values if re.search(r"\d", value)}
         found[study] = found.get(study, Known()) | Known(frozenset(values - ids), frozenset(ids))
     return found
+
+
+def file_rows(path: Path, where: str, error: type[UserError] = ReportError) -> list[dict[str, str]]:
+    """Rows of a CSV or of a workbook's first sheet by the names in its first row; row i of the file is item i - 2.
+
+    Args:
+        path: The file.
+        where: Its name, for messages.
+        error: What to raise.
+
+    Raises:
+        ReportError: It cannot be read, or is no table.
+    """
+    data = file_bytes(path, error)
+    if path.suffix.lower() in WORKBOOKS or data.startswith(OLD_WORKBOOK):
+        return sheet_rows(data, where, error)
+    return table_rows(decode(data, where, error), where, error)
 
 
 def file_bytes(path: Path, error: type[UserError] = ReportError) -> bytes:

@@ -7,7 +7,7 @@ whose report is uncertain, unread or missing gets no label by a probability.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,15 +15,15 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from plainscan.cohort.slice_labels import read_slice_labels
+from plainscan.cohort.slice_labels import SliceKey
 from plainscan.cohort.slice_prior import FEATURES, Heights, features, heights, probability, sigmoid, usual
 from plainscan.config import SlicesSettings
 from plainscan.errors import LabelError
 from plainscan.findings import ANY_FINDING, FINDING_KEYS, SPECIFIC_KEYS
-from plainscan.reports.encoding import decode, table_rows
 from plainscan.stages.chain import check_fresh
 from plainscan.stages.record import Counts, recorded, say
-from plainscan.stages.report_files import file_bytes
+from plainscan.stages.report_files import WORKBOOKS
+from plainscan.stages.slice_table import read_slice_table
 from plainscan.tables import (
     CATALOGUE,
     COHORT,
@@ -40,6 +40,8 @@ from plainscan.tables import (
 READING_LIST: Final = "reading_list.csv"
 PERSON: Final = "person"
 BY_PROBABILITY: Final = "probability"
+# Its columns that say where a slice is and why it is listed, beside the instance, the frame and the answer.
+LISTED: Final = ("slice_index", "slice_count", "key_slice", "report_names", "probability")
 DIGITS: Final = 3
 Said = dict[str, dict[str, Any]]  # a report's rows of `report_findings`, by finding
 
@@ -155,12 +157,7 @@ def _numbers(part: pl.DataFrame, numbered: str) -> Sequence[int | None]:
 
 
 def _answered(slices: pl.DataFrame, path: Path, folder: Path) -> pl.DataFrame:
-    where = str(path)
-    rows = table_rows(decode(file_bytes(path, LabelError), where, LabelError), where, LabelError)
-    cohort = read(folder, COHORT).select(*SLICE_KEY, "path")
-    answers = {
-        key: values for key, values in read_slice_labels(rows, cohort, where).labels.items() if any(_known(values))
-    }
+    answers = _answers(path, folder)
     given = pl.DataFrame(
         [
             {**dict(zip(SLICE_KEY, key, strict=True)), **values, "label_source": PERSON}
@@ -168,7 +165,7 @@ def _answered(slices: pl.DataFrame, path: Path, folder: Path) -> pl.DataFrame:
         ],
         schema=LABELS.columns,
     )
-    say(f"slices: {given.height} answers of {len(rows)} rows")
+    say(f"slices: {given.height} slices answered")
     names = (*FINDING_KEYS, "label_source")
     joined = slices.join(given, on=SLICE_KEY, how="left", suffix="_given", maintain_order="left")
     by_person = pl.col("label_source_given").is_not_null()
@@ -176,8 +173,33 @@ def _answered(slices: pl.DataFrame, path: Path, folder: Path) -> pl.DataFrame:
     return joined.with_columns(chosen).select(slices.columns)
 
 
-def _known(values: dict[str, int | None]) -> Iterator[bool]:
-    return (value is not None for value in values.values())
+def _answers(path: Path, folder: Path) -> dict[SliceKey, dict[str, int | None]]:
+    """What people said, from one table or from all tables in a folder; rows without an answer do not count."""
+    cohort = read(folder, COHORT)
+    answers: dict[SliceKey, dict[str, int | None]] = {}
+    for file in _tables(path):
+        found = read_slice_table(file, cohort, folder, "slices", LISTED)
+        known = {key: values for key, values in found.items() if any(value is not None for value in values.values())}
+        other = sum(answers.get(key, values) != values for key, values in known.items())
+        if other:
+            raise LabelError(
+                f"{other} slices that an earlier file answers otherwise",
+                where=str(file),
+                expected="one answer per slice",
+                remedy="Settle them and delete one of the two.",
+                code="contradictory_label",
+            )
+        answers |= known
+    return answers
+
+
+def _tables(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    files = sorted(file for file in path.iterdir() if file.suffix.lower() in (".csv", *WORKBOOKS))
+    if not files:
+        raise LabelError("no table of answers", where=str(path), expected="files .csv or .xlsx")
+    return files
 
 
 def decided(slices: pl.DataFrame, settings: SlicesSettings) -> pl.DataFrame:
@@ -214,8 +236,8 @@ def reading_list(labeled: pl.DataFrame, said: pl.DataFrame) -> pl.DataFrame:
     )
     rows = rows.with_columns(doubt=doubt).join(names, on="study_uid", how="left", maintain_order="left")
     return rows.sort("doubt", "study_uid", "slice_index", descending=[True, False, False]).select(
-        *("instance_uid", "frame", "slice_index", "slice_count", "key_slice", "report_names"),
-        pl.col("probability").round(DIGITS),
+        *("instance_uid", "frame", *LISTED[:-1]),
+        pl.col(LISTED[-1]).round(DIGITS),
         pl.lit("").alias(ANY_FINDING),
     )
 
