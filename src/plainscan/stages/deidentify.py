@@ -26,7 +26,7 @@ from plainscan.stages.record import Counts, recorded, refuse_inside, say, track
 from plainscan.stages.report_files import read_known, read_reports
 from plainscan.tables import DEIDENTIFIED, LINKS, from_rows, whole_file, write
 
-RULES: Final = "deidentify-1"  # change it with any change of what is removed
+RULES: Final = "deidentify-2"  # change it with any change of what is removed
 REPORTS: Final = "reports.csv"
 
 
