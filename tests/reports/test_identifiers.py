@@ -60,6 +60,10 @@ def test_words_that_only_look_like_a_name_or_number_stay(text: str) -> None:
     assert cleaned(text) == kept.get(text, text)
 
 
+def test_a_number_is_known_without_its_leading_zeros() -> None:
+    assert cleaned("CT 4711", Known(ids=frozenset({"00004711"}))) == "CT [ID]"
+
+
 def test_a_name_that_is_a_word_too_goes_with_a_capital_only() -> None:
     known = Known(frozenset({"Small^He"}))
     assert cleaned("Small, He: small bleed, he said", known) == "[NAME]: small bleed, he said"
@@ -82,6 +86,24 @@ def test_a_name_that_is_a_word_too_goes_with_a_capital_only() -> None:
         ("北京市海淀区中关村大街27号", "[PLACE]"),
         ("由协和医院转来", "由[PLACE]转来"),
         ("from Mount Sinai Hospital", "from [PLACE]"),
+        ("D/W DR SMITH. NO BLEED", "D/W DR [NAME]. NO BLEED"),
+        ("DR. JOHN SMITH AT 9, DR JONES NO", "DR. [NAME] AT 9, DR [NAME] NO"),
+        ("Dr.Smith, Prof. Dr. Müller, Dr. med. Örs", "Dr.[NAME], Prof. Dr. [NAME], Dr. med. [NAME]"),
+        ("Dr. Élodie Durand and Dr van der Berg", "Dr. [NAME] and Dr [NAME]"),
+        ("Reported by: J. Smith; signed: John Smith", "Reported by: [NAME]; signed: [NAME]"),
+        ("cc: John Smith; SMITH, JOHN M.D.", "cc: [NAME]; [NAME] M.D."),
+        ("患者李玥，男，56岁。病人李玥 女", "患者[NAME]，男，56岁。病人[NAME] 女"),
+        ("李玥，女，56岁，头痛", "[NAME]，女，56岁，头痛"),
+        ("报告医师 王玥  审核者　李小明", "报告医师 [NAME]  审核者　[NAME]"),
+        ("请示王玥主任医师、李明副主任医师", "请示[NAME]主任医师、[NAME]副主任医师"),
+        ("技师：阿不都热合曼·买买提", "技师：[NAME]"),
+        ("138.0013.8000, 1380-013-8000, 138 00 13 80 00", "[PHONE], [PHONE], [PHONE]"),
+        ("call 555 123 4567 or 020 7946 0958", "call [PHONE] or [PHONE]"),
+        ("胶片号 4711，片号：CT-4711，工号1234，护照号 E1234", "胶片号 [ID]，片号：[ID]，工号[ID]，护照号 [ID]"),
+        ("神经外科12床, bed 12, room 302", "神经外科[ID]床, bed [ID], room [ID]"),
+        ("1.2.840.113619.2.55.3.604", "[ID]"),
+        ("FROM ST MARY'S HOSPITAL", "FROM [PLACE]"),
+        ("九十三岁，aged 93, 93F", "90岁，aged 90, 90F"),
         ("患者93岁，97 years old, 89岁", "患者90岁，90 years old, 89岁"),
     ],
 )
@@ -102,11 +124,19 @@ def test_what_looks_like_an_identity_goes(text: str, expected: str) -> None:
         ("3月5日", "3月5日"),
         ("12月30日", "12月30日"),
         ("05/03/20", "[DATE]"),
+        ("2020 Mar 5", "2019 Mar 5"),
         ("2020年3月", "[DATE]"),
         ("March 2020", "[DATE]"),
         ("二〇二〇年三月五日", "[DATE]"),
         ("三月五日", "[DATE]"),
         ("2021年2月29日", "[DATE]"),
+        ("2020.03, 2020-03, 2018/3", "[DATE], [DATE], [DATE]"),
+        ("3/2018, 03-2018", "[DATE], [DATE]"),
+        ("Mar-2020, Mar 2020", "[DATE], [DATE]"),
+        ("5-Mar-20, 05MAR2020, 2020-Mar-05", "[DATE], 05Mar2019, 2019-Mar-05"),
+        ("20.3.5, 85年7月", "[DATE], [DATE]"),
+        ("2020年三月5日", "[DATE]"),
+        ("born 1985, since 2018", "born [DATE], since [DATE]"),
         ("10:11, 上午9点30分", "[TIME], 上午[TIME]"),
     ],
 )
@@ -124,6 +154,10 @@ def test_the_study_s_own_day_without_a_year_goes_and_fractions_stay() -> None:
         "decreased 5 mm, marked 3 mm shift, septum 4 mm, may 2 be seen",
         "血肿约2.5×3.0cm，CT值65HU，第12-20层，多发3点状高密度影",
         "IM 15-17, series 2, 1.2 x 3.4 cm, window 40/80",
+        "MR BRAIN, MS PLAQUE, DLP 2020.1 mGy*cm, CT 1024, matrix 512 512, slices 12 13 14 15 16",
+        "病史10年，患者高血压，女性，层厚5mm，医师 见上",
+        "患者高热，女性多见；DR胸片；HU 120 150 200；病人黄疸",
+        "3.5 x 2.8 x 4.1 cm, 12-13-14-15, 0.625/0.625/512",
     ],
 )
 def test_findings_with_numbers_stay(text: str) -> None:

@@ -106,6 +106,44 @@ def test_a_key_among_the_results_is_refused_and_not_made(tmp_path: Path) -> None
     assert not (tmp_path / "out").exists()
 
 
+def test_the_folder_of_a_new_key_is_made_for_its_owner_alone(tmp_path: Path) -> None:
+    run(tmp_path, key=tmp_path / "keys" / "cohort.key")
+    assert stat.S_IMODE((tmp_path / "keys").stat().st_mode) == 0o700
+
+
+def test_a_source_that_is_not_there_leaves_no_key_behind(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="no such file"):
+        run(tmp_path, source=tmp_path / "misspelled", key=tmp_path / "keys" / "cohort.key")
+    assert not (tmp_path / "keys").exists()
+
+
+@pytest.mark.parametrize("key", ["in/cohort.key", "link/cohort.key"])
+def test_a_key_inside_the_source_is_refused_for_nothing_is_written_there(tmp_path: Path, key: str) -> None:
+    chosen = settings(tmp_path, key=tmp_path / key)
+    (tmp_path / "link").symlink_to(tmp_path / "in")
+    before = sorted((tmp_path / "in").rglob("*"))
+    with pytest.raises(StorageError, match="inside the source"):
+        deidentify.run(tmp_path / "out", chosen)
+    assert sorted((tmp_path / "in").rglob("*")) == before
+
+
+def test_a_source_among_the_results_is_refused_and_kept(tmp_path: Path) -> None:
+    out = run(tmp_path)
+    before = sorted(out.rglob("*"))
+    with pytest.raises(StorageError, match="source would lie among the results"):
+        run(tmp_path, source=out / "dicom")
+    assert sorted(out.rglob("*")) == before
+
+
+def test_a_file_without_patient_id_belongs_to_the_patient_of_its_study(tmp_path: Path) -> None:
+    save_series(tmp_path / "in", 4, PatientID="CT4711")
+    for path in sorted((tmp_path / "in").iterdir())[::2]:
+        ds = dcmread(path)
+        ds.PatientID = ""
+        ds.save_as(path)
+    assert len({row["patient"] for row in rows(run(tmp_path))}) == 1
+
+
 def test_results_inside_the_source_are_refused(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="inside the source"):
         deidentify.run(tmp_path / "in" / "out", settings(tmp_path))

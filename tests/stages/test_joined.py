@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from plainscan.errors import SourceError
-from plainscan.stages.joined import read_joins
+from plainscan.stages.joined import read_accepted, read_joins
 
 
 def write(path: Path, text: str) -> Path:
@@ -27,3 +27,8 @@ def test_no_identifier_is_in_the_message(tmp_path: Path) -> None:
         with pytest.raises(SourceError) as caught:
             read_joins(write(tmp_path / "j.csv", text))
         assert "Wang" not in str(caught.value)
+
+
+def test_a_pair_that_two_people_sign_is_refused_for_only_one_could_be_named(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="L1 twice"):
+        read_accepted(write(tmp_path / "a.csv", "pair,who,why\nL1,A,x\nL2,A,x\nL1,B,y\n"))

@@ -123,6 +123,26 @@ def test_neither_training_nor_judging_goes_on_while_a_pair_crosses(tmp_path: Pat
             stage.run(tmp_path, settings)  # type: ignore[arg-type]
 
 
+def test_a_search_that_did_not_end_stops_training_for_its_table_is_of_an_earlier_split(tmp_path: Path) -> None:
+    look(prepare(build(tmp_path)))
+    (tmp_path / "leak.run.json").unlink()  # a stage removes its record when it begins
+    for stage, settings in ((train, TrainSettings()), (evaluate, EvaluateSettings())):
+        with pytest.raises(TableError, match="did not end"):
+            stage.run(tmp_path, settings)  # type: ignore[arg-type]
+
+
+def test_joins_of_which_nobody_is_here_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    build(tmp_path)
+    joins = tmp_path / "joins.csv"
+    joins.write_text("patient_id,same_as\nQQ1,QQ2\n", encoding="utf-8")
+    with pytest.raises(SourceError, match="none of its 2 patient identifiers is in the cohort") as caught:
+        prepare(tmp_path, joined=joins)
+    assert "QQ" not in str(caught.value)
+    joins.write_text("patient_id,same_as\nQQ1,Wang^Li00\nWang^Li01,Wang^Li00\n", encoding="utf-8")
+    prepare(tmp_path, joined=joins)
+    assert "1 of 3 identifiers in joins.csv are not in the cohort" in capsys.readouterr().err
+
+
 def test_a_pair_is_accepted_by_name_and_the_record_says_by_whom(tmp_path: Path) -> None:
     a, b = crossing(prepare(build(tmp_path)))
     prepare(build(tmp_path, person={a: 5000, b: 5000}))

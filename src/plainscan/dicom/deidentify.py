@@ -10,6 +10,7 @@ import re
 import struct
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -35,9 +36,10 @@ REGISTERED: Final = "1.2.840.10008."  # UIDs of the standard name nobody
 CHARACTER_SET: Final = 0x00080005
 _BINARY: Final = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FD": "d", "FL": "f", "AT": "HH"}
 _DECIMAL: Final = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d{1,3})?")
-_INTEGER: Final = re.compile(r"[-+]?\d{1,10}")
+_INTEGER: Final = re.compile(r"[-+]?\d{1,6}")  # more digits may be a date or an identifier; no CT number needs them
 _DATE: Final = re.compile(r"(\d{4})[.]?(\d{2})[.]?(\d{2})")
 _HOUR: Final = re.compile(r"([01]\d|2[0-3])(:?[0-5]\d.*)?")
+_ENCODINGS: Final = ("utf-8", "gb18030", "big5", "latin-1")  # that names are in, whatever a file says
 _AGE: Final = re.compile(r"(\d{3})([DWMY])")
 
 # Where else than in names the identity of a person or a place stands; what stands here must be nowhere else.
@@ -89,7 +91,7 @@ def identifiers(ds: Dataset) -> Known:
             number = int(tag)
             is_name = dictionary_has_tag(number) and dictionary_VR(number) == "PN"
             if is_name or number in _IDENTIFYING:
-                values = {part.strip() for part in _text(item, number, sets).split("\\")}
+                values = {part.strip() for text in _readings(item, number, sets) for part in text.split("\\")}
                 (names if is_name else ids).update(values - {""})
     return Known(frozenset(names), frozenset(ids), frozenset(days))
 
@@ -218,7 +220,7 @@ def _kept(rule: Rule, text: str) -> str | None:
             return None
         return text if len(text) <= 16 else format_number_as_ds(float(text))
     if rule.vr == "IS":
-        return text if _INTEGER.fullmatch(text) and abs(int(text)) < 2**31 else None
+        return text if _INTEGER.fullmatch(text) else None
     if rule.vr == "UI":
         return text if text.startswith(REGISTERED) and re.fullmatch(r"[\d.]{1,64}", text) else None
     code = text.upper()
@@ -288,6 +290,16 @@ def _text(ds: Dataset, tag: int, sets: list[str]) -> str:
     if value is None or isinstance(value, Sequence):
         return ""
     return decode_text(value, sets) if isinstance(value, bytes) else str(value).strip(" \0")
+
+
+def _readings(ds: Dataset, tag: int, sets: list[str]) -> Iterator[str]:
+    """The text, and what it may be where the character set lies: all bytes of 王喆 in GB18030 are Latin letters too."""
+    yield _text(ds, tag, sets)
+    value = getattr(ds.get_item(tag), "value", None)
+    if isinstance(value, bytes) and not value.isascii():
+        for encoding in _ENCODINGS:
+            with suppress(UnicodeDecodeError):
+                yield value.decode(encoding).strip(" \0")
 
 
 def _numbers(ds: Dataset, rule: Rule) -> list[Any] | Any | None:

@@ -107,12 +107,13 @@ def read_key(path: Path) -> Key:
 
 
 def make_key(path: Path) -> Key:
-    """Write a new key file that only its owner can read; one that is there is never touched.
+    """Write a new key file that only its owner can read, like its folder if that is new; an old one is never touched.
 
     Raises:
         StorageError: There is a file of that name, or it cannot be written.
     """
     try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError as error:
         raise StorageError(

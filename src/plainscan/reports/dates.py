@@ -21,6 +21,8 @@ _MONTHS: Final = (
 )
 _WORD: Final = rf"(?P<word>{_MONTHS})\.?"
 _CHINESE: Final = "[〇零○一二三四五六七八九十]"
+_ANY_MONTH: Final = rf"(?:\d{{1,2}}|{_CHINESE}{{1,2}})"
+_ANY_DAY: Final = rf"(?:\d{{1,2}}|{_CHINESE}{{1,3}})"
 
 
 def _once(*options: str) -> re.Pattern[str]:
@@ -33,16 +35,22 @@ WHEN: Final = _once(
     rf"{_YEAR}\s?年\s?{_MONTH}\s?月\s?{_DAY}\s?[日号]",
     rf"(?<![\d.]){_YEAR}\s?[-/.]\s?{_MONTH}\s?[-/.]\s?{_DAY}(?!\d)",
     rf"(?<!\d){_YEAR}{_TWO}(?!\d)",
-    rf"(?<!\w){_DAY}(?:st|nd|rd|th)?[\s-](?:of\s)?{_WORD},?[\s-]{_YEAR}",
+    rf"(?<!\d){_YEAR}[\s-]{_WORD}[\s-]{_DAY}(?!\d)",
+    rf"(?<!\w){_DAY}(?:st|nd|rd|th)?[\s-]?(?:of\s)?{_WORD},?[\s-]?{_YEAR}(?!\d)",
     rf"(?<!\w){_WORD}\s{_DAY}(?:st|nd|rd|th)?,?\s{_YEAR}",
     # Without a year: that of the study.
     rf"(?<!\d){_MONTH}\s?月\s?{_DAY}\s?[日号]",
     rf"(?<!\w){_DAY}(?:st|nd|rd|th)?\s(?:of\s)?{_WORD}(?!\w)",
     rf"(?<!\w){_WORD}\s{_DAY}(?:st|nd|rd|th)?(?![\w.])",
     # Which part is the day is not known, or there is none: these go.
-    r"(?<![\d./])\d{1,2}[/.-]\d{1,2}[/.-](?:19|20)?\d{2}(?![\d./])",
-    r"(?:19|20)\d{2}\s?年(?:\s?\d{1,2}\s?月(?:份)?)?",
-    rf"\b{_MONTHS}\.?,?\s(?:19|20)\d{{2}}\b",
+    r"(?<![\d./-])\d{1,2}[/.-]\d{1,2}[/.-](?:19|20)?\d{2}(?![\d./]|-\d)",
+    r"(?<![\d./-])[0-3]\d\.(?:1[0-2]|0?[1-9])\.(?:3[01]|[12]\d|0?[1-9])(?![\d.])",
+    r"(?<![\d./-])(?:19|20)\d{2}[-/.](?:1[0-2]|0?[1-9])(?![\d./-]|\s?mGy)",
+    r"(?<![\d./-])(?:1[0-2]|0?[1-9])[-/.](?:19|20)\d{2}(?![\d./-])",
+    rf"(?:19|20)\d{{2}}\s?年(?:\s?{_ANY_MONTH}\s?月(?:份|\s?{_ANY_DAY}\s?[日号])?)?",
+    rf"(?<!\d)\d{{2}}\s?年\s?{_ANY_MONTH}\s?月(?:\s?{_ANY_DAY}\s?[日号])?",
+    rf"\b{_MONTHS}\.?,?[\s-](?:19|20)\d{{2}}\b|(?<!\w)\d{{1,2}}-{_MONTHS}-\d{{2}}(?!\d)|\b{_MONTHS}\s['’]\d{{2}}\b",
+    r"(?:(?<=\bin )|(?<=\bsince )|(?<=\bborn ))(?:19|20)\d{2}\b(?!\s?(?:m[lm]|cc|HU|mGy))",
     rf"{_CHINESE}{{4}}年(?:{_CHINESE}{{1,2}}月(?:{_CHINESE}{{1,3}}[日号])?)?",
     rf"{_CHINESE}{{1,2}}月{_CHINESE}{{1,3}}[日号]",
 )

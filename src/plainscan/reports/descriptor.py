@@ -14,7 +14,10 @@ from typing import Final, NamedTuple
 
 # Groups of digits that may be a date, a phone or an identifier; and a day beside MAR, which is metal artifact
 # reduction elsewhere.
-_NUMBERS: Final = re.compile(r"\d+(?:[-/. :]\d+){2,}|(?<!\d)(?:19|20)\d\d[-/. ]\d+|\d+[-/. ](?:19|20)\d\d(?!\d)")
+_NUMBERS: Final = re.compile(
+    r"\d+(?:[\W_]\d+){2,}|(?<!\d)(?:19|20)\d\d[-/. _]\d+|\d+[-/. _](?:19|20)\d\d(?!\d)"
+    r"|\d+\s?[年月日号床岁]|床\s?\d+"
+)
 _MARCH: Final = re.compile(r"(?<!\d)\d{1,2}[-/. ]?MAR\b|\bMAR[-/. ]?\d{1,2}(?!\d)", re.IGNORECASE)
 _SPLIT: Final = re.compile(r"[^\W_]+(?:\.\d+[A-Za-z]*)?|[\W_]+")
 _CHINESE: Final = re.compile("[\u3000-\u9fff\uf900-\ufaff]")

@@ -117,7 +117,7 @@ def _replace(text: str, pattern: re.Pattern[str], make: Callable[[re.Match[str]]
 def _known_patterns(known: Known) -> Iterable[tuple[re.Pattern[str], str]]:
     wholes = sorted(_whole_names(known.names), key=len, reverse=True)
     yield from ((_spaced(one), NAME) for one in wholes)
-    ids = sorted({one.strip() for one in known.ids}, key=len, reverse=True)
+    ids = sorted({form for one in known.ids for form in (one.strip(), one.strip().lstrip("0"))}, key=len, reverse=True)
     yield from ((_spaced(one), ID) for one in ids if _is_telling(_squeeze(one)))
     for part in sorted(_parts(known.names), key=len, reverse=True):
         if len(part) >= 2:

@@ -16,7 +16,7 @@ from typing import Final
 
 from plainscan.config import DeidentifySettings
 from plainscan.dicom.deidentify_key import Key, make_key, read_key
-from plainscan.dicom.files import Archive, count_files, locate
+from plainscan.dicom.files import Archive, count_files, locate, split_source
 from plainscan.dicom.scan import gather, scan
 from plainscan.errors import DicomError, StorageError
 from plainscan.reports.identifiers import Known
@@ -26,7 +26,7 @@ from plainscan.stages.record import Counts, recorded, refuse_inside, say, track
 from plainscan.stages.report_files import read_known, read_reports
 from plainscan.tables import DEIDENTIFIED, LINKS, from_rows, whole_file, write
 
-RULES: Final = "deidentify-1"  # change it with any change of what is removed
+RULES: Final = "deidentify-2"  # change it with any change of what is removed
 REPORTS: Final = "reports.csv"
 
 
@@ -38,13 +38,15 @@ def run(folder: Path, settings: DeidentifySettings) -> Counts:
         ReportError: A report's encoding or columns are wrong.
         StorageError: The key or the source lies where the results would, or OUT holds what is not ours.
     """
-    refuse_inside(folder, settings.source)
-    _refuse_key_inside(folder, settings.key)
+    sources = [path for path in (settings.source, settings.reports, settings.identifiers) if path]
     records = records_of(settings.key, folder)
+    for place in (folder, records):
+        refuse_inside(place, settings.source)
+    _refuse_among_results(folder, sources, settings.key)
     refuse_foreign(folder, records)
+    split_source(settings.source)  # a source that is not there must not leave a key behind
     key = read_key(settings.key) if settings.key.exists() else _new_key(settings.key)
     records.mkdir(mode=0o700, parents=True, exist_ok=True)
-    sources = [path for path in (settings.source, settings.reports, settings.identifiers) if path]
     return recorded(
         "deidentify",
         records,
@@ -56,14 +58,17 @@ def run(folder: Path, settings: DeidentifySettings) -> Counts:
     )
 
 
-def _refuse_key_inside(folder: Path, key: Path) -> None:
-    if key.resolve().is_relative_to(folder.resolve()):
-        raise StorageError(
-            "the key would lie among the results",
-            where=str(key),
-            expected="a key outside OUT",
-            remedy="Keep it where only the hospital can read it: whoever has it can undo the pseudonyms.",
-        )
+def _refuse_among_results(folder: Path, sources: Sequence[Path], key: Path) -> None:
+    told = dict.fromkeys(sources, ("source", "What lies there may go out, or be taken away."))
+    told[key] = ("key", "Keep it where only the hospital can read it: whoever has it can undo the pseudonyms.")
+    for path, (what, remedy) in told.items():
+        if path.resolve().is_relative_to(folder.resolve()):
+            raise StorageError(
+                f"the {what} would lie among the results",
+                where=str(path),
+                expected=f"a {what} outside OUT",
+                remedy=remedy,
+            )
 
 
 def _new_key(path: Path) -> Key:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -70,6 +71,7 @@ def deidentify_study(task: Task, archives: dict[Path, Archive]) -> Result:
         except DicomError as error:
             rows.append(account_row("dicom", code=error.code, named={"study_uid": task.key.uid(task.study)}))
             links.append(_link(place, task.study, error.code))
+    sources = _of_one_patient(sources)
     known = task.listed | Known(ids=frozenset((task.study,)))
     for source in sources:
         known |= source.known
@@ -86,6 +88,14 @@ def deidentify_study(task: Task, archives: dict[Path, Archive]) -> Result:
         row, text = _report(task, task.report, sources, known)
         rows.append(row)
     return Result(rows, links, text)
+
+
+def _of_one_patient(sources: list[Source]) -> list[Source]:
+    """Files without a Patient ID go to the patient whom other files of the study name, with his shift of dates."""
+    named = next((source.identity for source in sources if text_at(source.header, PATIENT_ID)), None)
+    if named is None:
+        return sources
+    return [s if text_at(s.header, PATIENT_ID) else replace(s, identity=named) for s in sources]
 
 
 def paths_of(frame: pl.DataFrame) -> list[tuple[str, str]]:

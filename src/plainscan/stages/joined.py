@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -35,9 +36,13 @@ def read_accepted(path: Path) -> dict[str, Accepted]:
     """Pair -> who accepts it, and why.
 
     Raises:
-        SourceError: It is no CSV with these columns, or nobody signs a pair or says why.
+        SourceError: It is no CSV with these columns, nobody signs a pair or says why, or a pair stands there twice.
     """
-    return {row["pair"]: Accepted(row["who"], row["why"]) for row in _rows(path, ACCEPTED)}
+    rows = _rows(path, ACCEPTED)
+    for pair, count in Counter(row["pair"] for row in rows).items():
+        if count > 1:
+            raise SourceError(f"{pair} twice", where=str(path), expected="one line a pair")
+    return {row["pair"]: Accepted(row["who"], row["why"]) for row in rows}
 
 
 def _rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:

@@ -20,6 +20,7 @@ from plainscan.bundle import located
 from plainscan.cohort.leak import leaked_patients, open_leaks, verify_leaks
 from plainscan.cohort.twins import KINDS, Pair, groups
 from plainscan.config import LeakSettings
+from plainscan.errors import TableError
 from plainscan.stages.chain import check_fresh
 from plainscan.stages.joined import JOINS, Accepted, read_accepted
 from plainscan.stages.leak_look import find_pairs, study_table
@@ -58,8 +59,17 @@ def refuse_leaks(folder: Path) -> None:
 
     Raises:
         LeakError: See ``cohort.leak.verify_leaks``.
+        TableError: The search that began last did not end, so the table is of an earlier one, perhaps another split.
     """
     if LEAKS.path(folder).is_file():
+        if not (folder / "leak.run.json").is_file():
+            raise TableError(
+                "the search for leaks that began last did not end",
+                where=str(LEAKS.path(folder)),
+                expected="the table of the last search",
+                remedy="Run `plainscan leak` again.",
+                code="stale",
+            )
         verify_leaks(read(folder, LEAKS))
 
 

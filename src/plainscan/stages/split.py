@@ -11,7 +11,7 @@ from plainscan.cohort.leak import leaked_patients, verify
 from plainscan.cohort.quota import keep_quota
 from plainscan.cohort.split import split_slices
 from plainscan.config import SplitSettings
-from plainscan.errors import SplitError
+from plainscan.errors import SourceError, SplitError
 from plainscan.findings import ANY_FINDING
 from plainscan.stages.chain import check_fresh
 from plainscan.stages.joined import read_joins
@@ -33,6 +33,7 @@ def run(folder: Path, settings: SplitSettings) -> Counts:
     Raises:
         SplitError: A split would be empty, a quota cannot be filled, or a patient has no identifier.
         LeakError: A patient is in two splits.
+        SourceError: The file of joined identifiers is not as it should be, or of other patients.
         TableError: A table is missing or stale.
     """
     check_fresh(folder, "split")
@@ -87,9 +88,16 @@ def _joined(labeled: pl.DataFrame, path: Path) -> pl.DataFrame:
     before = labeled["patient_id"].n_unique()
     one = labeled.with_columns(pl.col("patient_id").replace(joins))
     absent = len(joins.keys() - set(labeled["patient_id"]))
-    say(
-        f"split: {before} patient identifiers are {one['patient_id'].n_unique()} patients; {absent} joined are not here"
-    )
+    if joins and absent == len(joins):
+        raise SourceError(
+            f"none of its {absent} patient identifiers is in the cohort",
+            where=str(path),
+            expected="identifiers of this run's patients",
+            remedy="Is it the joins.csv of another run?",
+        )
+    say(f"split: {before} patient identifiers are {one['patient_id'].n_unique()} patients")
+    if absent:
+        say(f"split: {absent} of {len(joins)} identifiers in {path.name} are not in the cohort")
     return one
 
 
