@@ -1,5 +1,6 @@
 import errno
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -153,3 +154,19 @@ def test_a_folder_in_its_source_is_refused_and_its_parent_is_not(tmp_path: Path)
             refuse_inside(folder, source)
     with pytest.raises(StorageError, match="inside the source"):
         refuse_inside(source / "out", tmp_path / "link")
+
+
+def test_an_error_takes_the_progress_bar_down_even_while_somebody_holds_it(tmp_path: Path) -> None:
+    bars = [track([1, 2, 3], "held")]
+    before = threading.active_count()
+
+    def fails() -> Counts:
+        next(bars[0])
+        assert threading.active_count() > before  # one draws the bar, one counts
+        raise StorageError("no", where="x", expected="y", remedy="z")
+
+    with pytest.raises(StorageError):
+        recorded("split", tmp_path, SplitSettings(), fails, inputs=[], outputs=[])
+    for thread in threading.enumerate()[before:]:
+        thread.join(timeout=5)
+    assert threading.active_count() == before

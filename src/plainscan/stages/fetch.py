@@ -68,8 +68,7 @@ def _work(folder: Path, settings: FetchSettings, today: datetime, clock: Clock |
         transfer = Transfer(settings, connect, folder / FOLDER, pace, journal)
         if settings.hours and seconds_to_open(today, settings.hours):
             say(f"fetch: waiting for the hours {settings.hours}")
-        with closing(track(queries(settings, accessions, today.date()), "ask")) as asked:
-            found = transfer.find(asked)
+        found = transfer.find(track(queries(settings, accessions, today.date()), "ask"))
         outcomes = [Outcome(FoundStudy("", number), "", "failed", "not_found") for number in found.nothing]
         done, open_ = _sort(transfer, found.studies)
         outcomes += done

@@ -17,10 +17,10 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel
 from rich.console import Console
@@ -34,6 +34,7 @@ Counts = dict[str, int | float | str]
 T = TypeVar("T")
 
 console = Console(stderr=True, highlight=False)
+_bars: Final[list[Progress]] = []  # those on the screen
 
 
 def say(text: str) -> None:
@@ -41,8 +42,8 @@ def say(text: str) -> None:
     console.print(printable(text), markup=False, soft_wrap=True)
 
 
-def track(items: Iterable[T], label: str, total: int | None = None) -> Generator[T, None, None]:
-    """Pass items through and show a progress bar on stderr; it goes when the items end, or by ``close()``."""
+def track(items: Iterable[T], label: str, total: int | None = None) -> Iterator[T]:
+    """Pass items through and show a progress bar on stderr; it goes when the items or the stage end."""
     if total is None and isinstance(items, Sequence):
         total = len(items)
     columns = (
@@ -53,7 +54,11 @@ def track(items: Iterable[T], label: str, total: int | None = None) -> Generator
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, transient=not sys.stderr.isatty()) as progress:
-        yield from progress.track(items, total=total, description=label)
+        _bars.append(progress)
+        try:
+            yield from progress.track(items, total=total, description=label)
+        finally:
+            _bars.remove(progress)
 
 
 def fingerprint(path: Path) -> str:
@@ -127,6 +132,9 @@ def recorded(
             if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
                 raise storage_error(error, folder) from error
             raise
+        finally:
+            for bar in _bars:  # an error holds on to the frames that it passed, and they to the bars that they watched
+                bar.stop()
 
 
 @contextmanager
