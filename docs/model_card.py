@@ -72,7 +72,7 @@ def _engine(card: Card) -> str:
     if card.int8 is None:
         return "fp32; its ranges for int8 were not measured"
     default = "int8 where the processor has VNNI, elsewhere fp32" if card.int8.is_default else "fp32"
-    return f"{default}. Ranges from {card.int8.measured_on}. " + "; ".join(map(_check, card.int8.checks))
+    return f"{default}. Ranges from {card.int8.measured_on}. Checked: " + "; ".join(map(_check, card.int8.checks))
 
 
 def _check(check: Int8Check) -> str:

@@ -9,8 +9,9 @@ import pytest
 from tests.inference.tiny_bundle import CELL, GAIN, tiny_bundle
 
 from plainscan import tables
-from plainscan.bundle import CARD_FILE, MODEL_FILE, SUMS_FILE, read_card, write_sums
+from plainscan.bundle import CARD_FILE, MODEL_FILE, SUMS_FILE, read_card, write_bundle, write_sums
 from plainscan.errors import SourceError
+from plainscan.inference.context import USUAL_STEP_MM, Place, among_neighbors
 from plainscan.inference.engine import load
 from plainscan.inference.predict import score
 from plainscan.stages import quantize
@@ -31,7 +32,7 @@ def prepared(folder: Path, seed: int, low: int = 0, train: int = 12, tune: int =
             **dict.fromkeys(columns),
             **{"patient_id": f"P{i // 4}", "study_uid": f"1.{i // 4}", "series_uid": f"1.{i // 4}.1"},
             **{"instance_uid": f"1.{i // 4}.1.{i}", "frame": 0, "split": "train" if i < train else "tune"},
-            **{"shard": "shard-0000.npy", "row": i, "any_finding": i % 2},
+            **{"shard": "shard-0000.npy", "row": i, "any_finding": i % 2, "slice_index": i},
         }
         for i in range(count)
     ]
@@ -75,6 +76,19 @@ def test_the_check_is_what_the_two_engines_say(tmp_path: Path) -> None:
     assert change > 0
     assert check.largest_logit_change == pytest.approx(change)
     assert check.decisions_changed == np.mean((plain.probability >= 0.6)[:, 0] != (integers.probability >= 0.6)[:, 0])
+
+
+def test_the_check_counts_decisions_as_they_are_made_among_neighbors(tmp_path: Path) -> None:
+    bundle, world = tiny_bundle(tmp_path / "model"), prepared(tmp_path / "world", 0)
+    card = read_card(bundle)
+    write_bundle(bundle, (bundle / MODEL_FILE).read_bytes(), card.model_copy(update={"context_mm": 10.0}))
+    check = quantize.quantize(bundle, world).checks[0]
+    hu = np.load(world / tables.SHARD_FOLDER / "shard-0000.npy")[12:]
+    alone = [score(load(bundle, engine=name), hu).logits for name in ("fp32", "int8")]
+    places = [Place(f"1.{i // 4}.1", USUAL_STEP_MM * i) for i in range(12, 32)]
+    plain, integers = (among_neighbors(logits, places, 10.0)[:, 0] for logits in alone)
+    assert check.largest_logit_change == pytest.approx(np.abs(integers - plain).max())
+    assert check.largest_logit_change < np.abs(alone[1] - alone[0])[:, 0].max()
 
 
 def test_slices_beyond_the_ranges_forbid_integers_as_the_default(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

@@ -35,14 +35,15 @@ from plainscan.ct.window import Window
 from plainscan.errors import SourceError, UserError
 from plainscan.evaluation.metrics import auc, once, rank
 from plainscan.findings import ANY_FINDING
+from plainscan.inference.context import among_neighbors
 from plainscan.inference.engine import Model, operating_point, probe
-from plainscan.inference.held_out import RunSlices
+from plainscan.inference.held_out import RunSlices, row_place
 from plainscan.inference.int8 import measured_tensors
-from plainscan.inference.predict import score
+from plainscan.inference.predict import calibrated, score
 from plainscan.stages.record import say, track
 from plainscan.tables import PREPARED, read
 
-MEASURED: Final = 100  # training slices, evenly from all of them
+MEASURED: Final = 500  # training slices, evenly from all of them; 100 missed highest values that others have
 COMPARED: Final = 2000  # slices of one check, likewise
 DIGITS: Final = 6  # of a range
 BATCH: Final = 64  # slices scored between two steps of the progress bar
@@ -111,7 +112,7 @@ def measured_ranges(card: Card, model: bytes, slices: RunSlices, rows: pl.DataFr
 
 
 def compared(plain: Model, integers: Model, run: Path, split: str | None, data: str) -> Int8Check:
-    """What integers change on a run's slices.
+    """What integers change on a run's slices, as its decisions are made: each among its neighbors.
 
     Args:
         plain: The bundle on float32.
@@ -122,13 +123,15 @@ def compared(plain: Model, integers: Model, run: Path, split: str | None, data: 
     """
     rows, slices = _some(run, split, COMPARED), RunSlices(run)
     slices.check(rows, plain.card)
-    logits, decided = [], []
     threshold = operating_point(plain.card, "slice").threshold
     hu = np.stack([slices.hu(row) for row in rows.to_dicts()])
+    places = [row_place(row) for row in rows.to_dicts()]
+    logits, decided = [], []
     for model in (plain, integers):
         parts = [score(model, hu[i : i + BATCH]) for i in track(range(0, len(hu), BATCH), model.engine)]
-        logits.append(np.concatenate([part.logits[:, 0] for part in parts]))
-        decided.append(np.concatenate([part.probability[:, 0] for part in parts]) >= threshold)
+        among = among_neighbors(np.concatenate([part.logits for part in parts]), places, plain.card.context_mm)
+        logits.append(among[:, 0])
+        decided.append(calibrated(among, plain.card.calibration)[:, 0] >= threshold)
     known = rows[ANY_FINDING].is_not_null().to_numpy()
     label = rows[ANY_FINDING].drop_nulls().to_numpy()
     return Int8Check(
