@@ -22,7 +22,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from plainscan.config import SHIPPED, Engine
 from plainscan.ct.prepare import HU, head_box, prepare_slice
 from plainscan.ct.window import Window, from_picture, to_unit
 from plainscan.dicom.read import Reader
@@ -34,6 +33,7 @@ from plainscan.phantom.extra import bone_series
 from plainscan.phantom.study import Study, StudyOptions, make_study
 from plainscan.phantom.wrong import angiogram, wrong_inputs
 from plainscan.pictures import list_pictures, read_picture
+from plainscan.setting_types import SHIPPED, Engine
 
 LIMIT_COST, LIMIT_REFUSED, LEAST_WRONG = 0.05, 0.01, 300
 ROUNDS, STUDIES, EACH, FULLEST = 20, 12, 12, 4

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from plainscan.bundle import Card, located
-from plainscan.config import SHIPPED, WorldSettings
+from plainscan.config import WorldSettings
 from plainscan.errors import UserError
 from plainscan.evaluation.bootstrap import draw
 from plainscan.evaluation.localization import SIZES
@@ -31,6 +31,7 @@ from plainscan.evaluation.units import patient_rows
 from plainscan.findings import ANY_FINDING, FINDINGS
 from plainscan.inference.engine import load, operating_point
 from plainscan.inference.held_out import RunSlices, score_slices
+from plainscan.setting_types import SHIPPED
 from plainscan.stages import world
 from plainscan.stages.evaluate_maps import Judging, judge
 from plainscan.tables import PREPARED, read, whole_file

@@ -35,12 +35,13 @@ from numpy.typing import NDArray
 
 import plainscan
 from plainscan.bundle import located, read_card
-from plainscan.config import SHIPPED, TrainSettings, make_section
+from plainscan.config import TrainSettings, make_section
 from plainscan.errors import UserError
 from plainscan.evaluation.hemorrhage import with_label
 from plainscan.evaluation.learning_curve import RANDOM, START, WORDS, Job, estimates, plan, plot, table
 from plainscan.findings import FINDING_KEYS
 from plainscan.inference.engine import Model
+from plainscan.setting_types import SHIPPED
 from plainscan.stages.external import check_unseen
 from plainscan.stages.train import bare_card, logits_of
 from plainscan.tables import PREPARED, file_hash, read, whole_file

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from plainscan.bundle import Card, Int8Check, Measured, located, read_card
-from plainscan.config import SHIPPED
 from plainscan.findings import FINDINGS
+from plainscan.setting_types import SHIPPED
 
 NOTE = "<!-- Made from card.json by `make docs`; do not edit. -->\n"
 POOLINGS = {

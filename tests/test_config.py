@@ -6,6 +6,7 @@ from pydantic import ValidationError
 
 from plainscan import config
 from plainscan.errors import ConfigError
+from plainscan.setting_types import SHIPPED
 
 
 def write(folder: Path, text: str) -> Path:
@@ -138,16 +139,16 @@ def test_the_word_is_the_shipped_bundle_and_a_path_of_that_name_is_a_path(
     def read(value: object) -> object:
         return getattr(config.make_section(section, **{"source": "a"} if key == "model" else {}, **{key: value}), key)
 
-    assert read("plainscan") == config.SHIPPED
+    assert read("plainscan") == SHIPPED
     for path in ("./plainscan", "plainscan/", Path("plainscan")):
-        assert read(path) == Path("plainscan") != config.SHIPPED
+        assert read(path) == Path("plainscan") != SHIPPED
     assert read("runs/mine/model") == Path("runs/mine/model")
     with pytest.raises(ConfigError, match=f"^--{key}: an empty path; name a file or folder$"):
         read("")
 
 
 def test_predict_takes_the_shipped_bundle_unless_told_otherwise() -> None:
-    assert config.make_section(config.PredictSettings, source="a").model == config.SHIPPED
+    assert config.make_section(config.PredictSettings, source="a").model == SHIPPED
 
 
 def test_stages_are_frozen_only_with_weights_to_keep() -> None:

@@ -21,10 +21,10 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from plainscan.config import SHIPPED, Positive, Share, ShippedName, WindowPair, explain
 from plainscan.ct.prepare import PREPARATION
 from plainscan.errors import BundleError
 from plainscan.findings import FINDING_KEYS
+from plainscan.setting_types import SHIPPED, Positive, Share, ShippedName, WindowPair, explain
 from plainscan.tables import file_hash, whole_file
 
 FORMAT: Final = 1

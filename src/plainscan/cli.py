@@ -19,6 +19,7 @@ import typer
 import plainscan
 from plainscan import config
 from plainscan.errors import STORAGE, ConfigError, MissingPartError, PlainscanError, printable, storage_error
+from plainscan.setting_types import ShippedName
 
 # Sub-command: its section, and which of its fields are positional; `RUN` stands for the run folder, `OUT` for a folder
 # of results that is none.
@@ -99,7 +100,7 @@ def _plain(hint: Any) -> Any:
     """The hint without the ranges that pydantic checks; the word or the path of a bundle stays text until it does."""
     if get_args(hint) and hasattr(hint, "__metadata__"):
         return get_args(hint)[0]
-    if config.ShippedName in get_args(hint):
+    if ShippedName in get_args(hint):
         return str | None if type(None) in get_args(hint) else str
     return hint
 

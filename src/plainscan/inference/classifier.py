@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
 from plainscan.bundle import Card
-from plainscan.config import SHIPPED, Engine, SelectSettings, WindowPair, explain
+from plainscan.config import SelectSettings
 from plainscan.ct.prepare import head_box, prepare_slice
 from plainscan.ct.window import Window
 from plainscan.dicom.read import Reader
@@ -30,6 +30,7 @@ from plainscan.inference.gate import NO_LOSS
 from plainscan.inference.predict import calibrated, score, study_probability
 from plainscan.inference.result import Evidence, LeftOut, Origin, SliceDecision, SliceResult, StudyDecision, StudyResult
 from plainscan.inference.source import Planes, Slice, Source, Study, collect, planes
+from plainscan.setting_types import SHIPPED, Engine, WindowPair, explain
 
 GAPS: Final = ("incomplete", "missing_block")  # remarks of the selection: slices are missing
 FEWEST: Final = SelectSettings().minimum_slices  # fewer are a fragment of a head, as in `select`

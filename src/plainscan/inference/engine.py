@@ -21,12 +21,12 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from plainscan.bundle import MODEL_FILE, Card, OperatingPoint, located, read_card
-from plainscan.config import Engine, ShippedName
 from plainscan.ct.window import Window
 from plainscan.errors import BundleError, InternalError
 from plainscan.findings import ANY_FINDING
 from plainscan.inference.graph import with_outputs
 from plainscan.inference.int8 import to_int8
+from plainscan.setting_types import Engine, ShippedName
 
 INPUT: Final = "image"
 OUTPUTS: Final = ("logits", "maps")

@@ -15,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plainscan.bundle import MODEL_FILE, located, read_card
-from plainscan.config import ShippedName
 from plainscan.ct.prepare import Box, network_input, prepare_slice
 from plainscan.ct.window import Window
 from plainscan.errors import BundleError
 from plainscan.inference.ahead import ahead
 from plainscan.inference.engine import OUTPUTS, probe
 from plainscan.inference.graph import read_graph
+from plainscan.setting_types import ShippedName
 
 # Of the four stages the third: it holds more of a person than the head that decides (docs/experiments.md).
 _STAGE: Final = re.compile(r"layer3\.\d+\.out")

@@ -18,7 +18,7 @@ import polars as pl
 
 from plainscan import tables
 from plainscan.cohort.select import select
-from plainscan.config import SelectSettings, WindowPair
+from plainscan.config import SelectSettings
 from plainscan.ct.prepare import HU, planes_around
 from plainscan.ct.window import Window
 from plainscan.dicom.names import text_of
@@ -27,6 +27,7 @@ from plainscan.dicom.scan import gather, scan
 from plainscan.errors import SourceError, UserError
 from plainscan.inference.gate import NO_LOSS, REMEDY, SAMPLES, SeriesGate, Verdict, judge
 from plainscan.pictures import is_picture, list_files, list_pictures, read_picture
+from plainscan.setting_types import WindowPair
 
 Row = dict[str, object]
 LEAST_KEPT: Final = 4 * SAMPLES  # slices of a series: those that the gatekeeper looks at first are then read once

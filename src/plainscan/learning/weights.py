@@ -17,8 +17,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from plainscan.bundle import MODEL_FILE, located, read_card
-from plainscan.config import BundlePath
 from plainscan.errors import SourceError
+from plainscan.setting_types import BundlePath
 
 FORMATS: Final = "a torchvision-format .pth or .safetensors file, a bundle folder, or the word plainscan"
 TRUNK: Final = ("conv1.", "bn1.", "layer1.", "layer2.", "layer3.", "layer4.")

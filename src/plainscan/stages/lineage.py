@@ -15,8 +15,9 @@ from typing import Final
 import polars as pl
 
 from plainscan.bundle import Card, located, read_card
-from plainscan.config import SHIPPED, BundlePath, TrainSettings
+from plainscan.config import TrainSettings
 from plainscan.errors import ConfigError, LeakError
+from plainscan.setting_types import SHIPPED, BundlePath
 from plainscan.stages.record import fingerprint, say
 from plainscan.tables import PREPARED, file_hash
 

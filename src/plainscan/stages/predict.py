@@ -19,7 +19,7 @@ from typing import Final
 import polars as pl
 
 from plainscan.bundle import located
-from plainscan.config import SHIPPED, PredictSettings
+from plainscan.config import PredictSettings
 from plainscan.dicom.read import Reader
 from plainscan.errors import SourceError
 from plainscan.findings import ANY_FINDING, FINDING_KEYS
@@ -29,6 +29,7 @@ from plainscan.inference.classifier import Classifier, load, without_evidence
 from plainscan.inference.reliability import WORDS
 from plainscan.inference.result import Origin, SliceResult, StudyResult
 from plainscan.inference.source import Row, Source, Study, collect
+from plainscan.setting_types import SHIPPED
 from plainscan.stages.record import Counts, recorded, refuse_inside, say, track
 from plainscan.tables import whole_file
 

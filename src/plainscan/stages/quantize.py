@@ -29,7 +29,6 @@ from plainscan.bundle import (
     write_bundle,
     write_sums,
 )
-from plainscan.config import SHIPPED
 from plainscan.ct.prepare import network_input
 from plainscan.ct.window import Window
 from plainscan.errors import SourceError, UserError
@@ -40,6 +39,7 @@ from plainscan.inference.engine import Model, operating_point, probe
 from plainscan.inference.held_out import RunSlices, row_place
 from plainscan.inference.int8 import measured_tensors
 from plainscan.inference.predict import calibrated, score
+from plainscan.setting_types import SHIPPED
 from plainscan.stages.record import say, track
 from plainscan.tables import PREPARED, read
 
