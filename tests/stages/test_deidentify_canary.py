@@ -43,7 +43,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Run:
     (folder / "cohort.key").chmod(0o600)
     settings = DeidentifySettings(source=folder / "in", key=folder / "cohort.key", reports=folder / "reports")
     with pytest.MonkeyPatch.context() as patch, (folder / "said.txt").open("w", encoding="utf-8") as stream:
-        patch.setattr("plainscan.stages.record.console.file", stream)
+        patch.setattr(sys, "stderr", stream)
         deidentify.run(folder / "out", settings)
     return Run(folder, studies, (folder / "said.txt").read_text(encoding="utf-8"))
 
