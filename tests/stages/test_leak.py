@@ -183,6 +183,19 @@ def test_a_split_by_image_is_said_and_not_stopped(tmp_path: Path, capsys: pytest
     assert "split by image" in capsys.readouterr().err
 
 
+def test_a_split_by_image_stops_nothing_where_each_picture_is_a_study_of_its_own(tmp_path: Path) -> None:
+    build(tmp_path, again={9: 2})
+    for table in (tables.CATALOGUE, tables.COHORT, tables.LABELS):
+        alone = tables.read(tmp_path, table).with_columns(
+            pl.format("{}.{}", "study_uid", "instance_uid").alias("study_uid")
+        )
+        tables.write(alone, tmp_path, table)
+    prepare(tmp_path, unit="image")
+    assert look(tmp_path)["across splits"] == 0
+    leaks = tables.read(tmp_path, tables.LEAKS)
+    assert (leaks["split"] != leaks["other_split"]).any(), "some lie on two sides"
+
+
 def test_a_run_without_headers_says_that_they_were_not_compared(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
