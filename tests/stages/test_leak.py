@@ -163,7 +163,11 @@ def test_a_pair_is_accepted_by_name_and_the_record_says_by_whom(tmp_path: Path) 
 
 @pytest.mark.parametrize(
     ("text", "found"),
-    [("pair,who\nL1,me\n", "no column why"), ("pair,who,why\nL1,me,\n", "line 2: empty why"), ("", "cannot be read")],
+    [
+        ("pair,who\nL1,me\n", "no column why"),
+        ("pair,who,why\nL1,me,\n", "row 2: empty why"),
+        ("", "no column pair, who, why"),
+    ],
 )
 def test_an_acceptance_without_a_reason_is_none(tmp_path: Path, text: str, found: str) -> None:
     prepare(build(tmp_path))
