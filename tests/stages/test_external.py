@@ -159,7 +159,18 @@ def test_a_bundle_that_has_seen_some_of_the_patients_is_refused(labeled: Path, t
     run = _copy(labeled, tmp_path)
     patients = tables.read(run, tables.COHORT)["patient_id"].unique().sort()
     bundle = _bundle(tmp_path / "bundle", **{PATIENTS: pseudonyms([*patients[:2], "somebody else"])})
-    _refused(run, _settings(bundle), LeakError, "2 of 9 patients to judge were training patients")
+    _refused(run, _settings(bundle), LeakError, "2 of 9 patient identifiers to judge were training patients")
+
+
+def test_a_bundle_that_has_seen_the_identifier_that_a_patient_had_before_a_join_is_refused(
+    labeled: Path, tmp_path: Path
+) -> None:
+    run = _copy(labeled, tmp_path)
+    joins = tmp_path / "joins.csv"
+    joins.write_text("patient_id,same_as\n" + "".join(f"p{i},joined{i}\n" for i in range(PATIENTS_IN_ALL)))
+    split.run(run, SplitSettings(train=0.4, tune=0.2, test=0.4, joined=joins))
+    bundle = _bundle(tmp_path / "bundle", **{PATIENTS: pseudonyms(f"p{i}" for i in range(PATIENTS_IN_ALL))})
+    _refused(run, _settings(bundle, split="test"), LeakError, "3 of 6 patient identifiers to judge were training")
 
 
 def test_a_bundle_that_does_not_name_its_patients_is_judged_with_a_warning(labeled: Path, tmp_path: Path) -> None:

@@ -18,6 +18,15 @@ def test_chains_of_joins_end_in_one_patient(tmp_path: Path) -> None:
     assert read_joins(path) == {"A": "A", "B": "A", "C": "A", "X": "X", "Y": "X"}
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "gb18030"])
+def test_a_table_that_a_spreadsheet_saved_is_read(tmp_path: Path, encoding: str) -> None:
+    for separator in ",;\t":
+        path = tmp_path / "j.csv"
+        text = "patient_id ,same_as\r\n未见01 , B\r\n,\r\n\r\nB,未见01\r\n"
+        path.write_bytes(text.replace(",", separator).encode(encoding))
+        assert read_joins(path) == {"B": "B", "未见01": "B"}
+
+
 def test_an_identifier_that_looks_like_a_number_stays_text(tmp_path: Path) -> None:
     assert read_joins(write(tmp_path / "j.csv", "patient_id,same_as\n007,7\n")) == {"007": "007", "7": "007"}
 

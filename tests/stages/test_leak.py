@@ -163,7 +163,11 @@ def test_a_pair_is_accepted_by_name_and_the_record_says_by_whom(tmp_path: Path) 
 
 @pytest.mark.parametrize(
     ("text", "found"),
-    [("pair,who\nL1,me\n", "no column why"), ("pair,who,why\nL1,me,\n", "line 2: empty why"), ("", "cannot be read")],
+    [
+        ("pair,who\nL1,me\n", "no column why"),
+        ("pair,who,why\nL1,me,\n", "row 2: empty why"),
+        ("", "no column pair, who, why"),
+    ],
 )
 def test_an_acceptance_without_a_reason_is_none(tmp_path: Path, text: str, found: str) -> None:
     prepare(build(tmp_path))
@@ -181,6 +185,19 @@ def test_a_split_by_image_is_said_and_not_stopped(tmp_path: Path, capsys: pytest
     counts = look(prepare(build(tmp_path, again={9: 2}), unit="image"))
     assert (counts["pairs"], counts["across splits"]) == (1, 0)
     assert "split by image" in capsys.readouterr().err
+
+
+def test_a_split_by_image_stops_nothing_where_each_picture_is_a_study_of_its_own(tmp_path: Path) -> None:
+    build(tmp_path, again={9: 2})
+    for table in (tables.CATALOGUE, tables.COHORT, tables.LABELS):
+        alone = tables.read(tmp_path, table).with_columns(
+            pl.format("{}.{}", "study_uid", "instance_uid").alias("study_uid")
+        )
+        tables.write(alone, tmp_path, table)
+    prepare(tmp_path, unit="image")
+    assert look(tmp_path)["across splits"] == 0
+    leaks = tables.read(tmp_path, tables.LEAKS)
+    assert (leaks["split"] != leaks["other_split"]).any(), "some lie on two sides"
 
 
 def test_a_run_without_headers_says_that_they_were_not_compared(

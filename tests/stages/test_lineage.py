@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import polars as pl
 import pytest
 from tests.inference.tiny_bundle import ship_tiny, tiny_bundle
 from tests.learning.toy import write_run
@@ -9,8 +10,8 @@ from tests.learning.toy import write_run
 from plainscan.bundle import read_card
 from plainscan.config import TrainSettings
 from plainscan.errors import BundleError, ConfigError, LeakError
-from plainscan.stages.lineage import PATIENTS, check_init, origin, pseudonyms, start_note, training_patients
-from plainscan.tables import PREPARED, file_hash, read
+from plainscan.stages.lineage import PATIENTS, check_init, known_as, origin, pseudonyms, start_note, training_patients
+from plainscan.tables import COHORT, PREPARED, empty, file_hash, read, write
 
 
 def settings(init: object, network: str = "resnet18", **more: object) -> TrainSettings:
@@ -80,8 +81,24 @@ def test_a_file_does_not_say_whom_it_has_seen(tmp_path: Path, capsys: pytest.Cap
 def test_a_bundle_that_has_seen_a_patient_of_tune_is_refused(tmp_path: Path) -> None:
     write_run(tmp_path / "run")
     bundle = tiny_bundle(tmp_path / "seen", network="resnet18", provenance={PATIENTS: pseudonyms(["p7"])})
-    with pytest.raises(LeakError, match="1 of 3 patients"):
+    with pytest.raises(LeakError, match="1 of 3 patient identifiers"):
         check_init(read(tmp_path / "run", PREPARED), settings(bundle))
+
+
+def test_a_patient_who_was_joined_is_known_by_every_identifier_that_the_archive_has(tmp_path: Path) -> None:
+    """Else a bundle trained on Z, joined to p0, would be judged on Z in another run."""
+    prepared = write_run(tmp_path / "run")
+    assert known_as(tmp_path / "run", prepared).height == prepared["patient_id"].n_unique()
+    own = pl.col("patient_id").replace({"p1": "Z"})
+    write(
+        pl.concat([empty(COHORT), prepared.with_columns(own)], how="diagonal")[list(COHORT.columns)],
+        tmp_path / "run",
+        COHORT,
+    )
+    people = known_as(tmp_path / "run", prepared)
+    assert set(people["patient_id"]) == {*prepared["patient_id"], "Z"}
+    assert set(pseudonyms(["p1", "Z"])) <= set(training_patients(people, None))
+    assert set(pseudonyms(["p1"])) <= set(training_patients(prepared, None))
 
 
 def test_shipped_weights_that_are_altered_start_no_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,7 @@ from plainscan.errors import ConfigError, LabelError, LeakError, SplitError
 from plainscan.findings import FINDING_KEYS
 from plainscan.stages import prepare
 from plainscan.stages.chain import check_fresh
-from plainscan.stages.lineage import PATIENTS, pseudonyms
+from plainscan.stages.lineage import PATIENTS, known_as, pseudonyms
 from plainscan.tables import COHORT, LABELS, MANIFEST, SLICE_KEY, read, write
 
 LINKED: Final = ("cohort.parquet", "truth.parquet", "truth", "flow.svg")  # what judging reads of the run's
@@ -68,7 +68,7 @@ def make_ready(folder: Path, settings: EvaluateSettings) -> Judgement:
             "this run's own model", where="--model", expected="another bundle", remedy="Leave --model out."
         )
     card, slices = read_card(bundle), _chosen(folder, settings.split)
-    check_unseen(card, slices, bundle)
+    check_unseen(card, known_as(folder, slices), bundle)
     target = folder / _name(card, settings.split)
     write(slices, target, MANIFEST)
     _link(folder, target)
@@ -114,18 +114,23 @@ def knows_its_patients(card: Card) -> bool:
     return isinstance(card.provenance.get(PATIENTS), list)
 
 
-def check_unseen(card: Card, slices: pl.DataFrame, bundle: Path) -> None:
-    """Refuse a bundle that was trained on patients of these slices.
+def check_unseen(card: Card, judged: pl.DataFrame, bundle: Path) -> None:
+    """Refuse a bundle that was trained on patients to judge, under any identifier that this run has for them.
+
+    Args:
+        card: The bundle's.
+        judged: From ``known_as``.
+        bundle: Its folder, for the message.
 
     Raises:
         LeakError: It was.
     """
     known = card.provenance.get(PATIENTS)
-    patients = slices["patient_id"].unique()
+    patients = judged["patient_id"].unique()
     shared = set(known if isinstance(known, list) else ()) & set(pseudonyms(patients))
     if shared:
         raise LeakError(
-            f"{len(shared)} of {len(patients)} patients to judge were training patients of this bundle",
+            f"{len(shared)} of {len(patients)} patient identifiers to judge were training patients of this bundle",
             where=f"--model {bundle}",
             expected="a bundle that was trained without them",
             remedy="Judge another bundle; on the patients that it has seen its figures would mean nothing.",

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-import polars as pl
-
 from plainscan.cohort.twins import groups
 from plainscan.errors import SourceError
+from plainscan.reports.encoding import decode, table_rows
 
 JOINS: Final = ("patient_id", "same_as")
 ACCEPTED: Final = ("pair", "who", "why")
@@ -46,20 +45,24 @@ def read_accepted(path: Path) -> dict[str, Accepted]:
 
 
 def _rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
-    expected = f"a CSV in UTF-8 with the columns {', '.join(columns)}"
+    expected = f"a CSV with the columns {', '.join(columns)}"
     try:
-        frame = pl.read_csv(path, infer_schema=False)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        # The parser's own message may quote a line of the file.
+        data = path.read_bytes()
+    except OSError as error:
         raise SourceError("cannot be read", where=str(path), expected=expected) from error
-    missing = [name for name in columns if name not in frame.columns]
+    text = f"{decode(data, str(path), SourceError).rstrip()}\n\n"  # an empty row, so that the first is there to ask
+    found = table_rows(text, str(path), SourceError)
+    missing = [name for name in columns if name not in found[0]]
     if missing:
         raise SourceError(f"no column {', '.join(missing)}", where=str(path), expected=expected)
-    rows = frame.select(pl.col(columns).str.strip_chars()).to_dicts()
-    for number, row in enumerate(rows, start=2):
+    rows = []
+    for number, cells in enumerate(found, start=2):
+        row = {name: cells[name].strip() for name in columns}
         empty = [name for name in columns if not row[name]]
-        if empty:
-            raise SourceError(
-                f"empty {', '.join(empty)}", where=f"{path}: line {number}", expected="every field filled"
-            )
+        if len(empty) < len(columns):  # a row of nothing is one that a spreadsheet left
+            if empty:
+                raise SourceError(
+                    f"empty {', '.join(empty)}", where=f"{path}: row {number}", expected="every field filled"
+                )
+            rows.append(row)
     return rows

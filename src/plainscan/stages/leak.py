@@ -30,7 +30,6 @@ from plainscan.tables import CATALOGUE, COHORT, LEAKS, PREPARED, SHARD_FOLDER, f
 
 JOINS_FILE: Final = "joins.csv"
 RULES: Final = "leak-1"  # the name of thresholds and measures; change it with any change that moves a pair
-MIXED: Final = "mixed"  # split of a study whose slices are in several
 
 
 def run(folder: Path, settings: LeakSettings) -> Counts:
@@ -91,7 +90,7 @@ def _work(folder: Path, settings: LeakSettings) -> Counts:
     studies = study_table(folder, prepared)
     by_image = bool(leaked_patients(prepared))
     look = find_pairs(folder, prepared, studies, settings)
-    leaks = _table(look.pairs, studies, accepted)
+    leaks = _table(look.pairs, studies, accepted, by_image)
     write(leaks, folder, LEAKS)
     _write_joins(folder / JOINS_FILE, leaks, studies)
     counts = _say_pairs(leaks, accepted, by_image)
@@ -101,7 +100,7 @@ def _work(folder: Path, settings: LeakSettings) -> Counts:
     return {"studies": studies.height, **counts, **found}
 
 
-def _table(pairs: list[Pair], studies: pl.DataFrame, accepted: dict[str, Accepted]) -> pl.DataFrame:
+def _table(pairs: list[Pair], studies: pl.DataFrame, accepted: dict[str, Accepted], by_image: bool) -> pl.DataFrame:
     known = studies.select("study_uid", "split").rows()
     rows: list[dict[str, Any]] = []
     for pair in pairs:
@@ -118,7 +117,7 @@ def _table(pairs: list[Pair], studies: pl.DataFrame, accepted: dict[str, Accepte
                 "other_study_uid": other_uid,
                 "split": split,
                 "other_split": other_split,
-                "crosses": split != other_split and MIXED not in (split, other_split),
+                "crosses": split != other_split and not by_image,
                 "accepted_by": signed.who if signed else None,
                 "accepted_why": signed.why if signed else None,
             }

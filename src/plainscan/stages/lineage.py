@@ -19,7 +19,7 @@ from plainscan.config import TrainSettings
 from plainscan.errors import ConfigError, LeakError
 from plainscan.setting_types import SHIPPED, BundlePath
 from plainscan.stages.record import fingerprint, say
-from plainscan.tables import PREPARED, file_hash
+from plainscan.tables import COHORT, PREPARED, SLICE_KEY, file_hash, read
 
 PATIENTS: Final = "training_patients_sha256"  # key in a card's provenance
 FINE: Final = "-fine"  # ending of a network's name: the same trunk under another head
@@ -36,9 +36,27 @@ def pseudonyms(patients: Iterable[str]) -> list[str]:
     return sorted({hashlib.sha256(f"{_SALT}{patient}".encode()).hexdigest()[:_DIGITS] for patient in patients})
 
 
-def training_patients(prepared: pl.DataFrame, init: BundlePath | None) -> list[str]:
-    """Pseudonyms of the patients of train, and of those whom the weights to start from have seen."""
-    ours = prepared.filter(pl.col("split") == "train")["patient_id"].unique()
+def known_as(folder: Path, slices: pl.DataFrame) -> pl.DataFrame:
+    """Every identifier of the patients of these slices: the one they were joined to, and those that the archive has.
+
+    Args:
+        folder: The run folder.
+        slices: Has the columns of ``SLICE_KEY``, ``patient_id`` and ``split``.
+
+    Returns:
+        ``split`` and ``patient_id``, each once.
+    """
+    names = slices.select("split", "patient_id")
+    if COHORT.path(folder).is_file():
+        own = read(folder, COHORT).select(*SLICE_KEY, "patient_id")
+        before = slices.select(*SLICE_KEY, "split").join(own, on=SLICE_KEY, how="inner")
+        names = pl.concat([names, before.select(names.columns)])
+    return names.unique(maintain_order=True)
+
+
+def training_patients(patients: pl.DataFrame, init: BundlePath | None) -> list[str]:
+    """Pseudonyms of the patients of train, from ``known_as``, and of those whom the weights to start from have seen."""
+    ours = patients.filter(pl.col("split") == "train")["patient_id"].unique()
     card = None if init is None else _card_of(init)
     return sorted({*pseudonyms(ours), *(_seen_by(card) or ())})
 
@@ -56,10 +74,14 @@ def origin(init: BundlePath) -> dict[str, str]:
     return {"name": name, "bundle": card.name, "hash": card.model_sha256, **world}
 
 
-def check_init(prepared: pl.DataFrame, settings: TrainSettings) -> None:
+def check_init(patients: pl.DataFrame, settings: TrainSettings) -> None:
     """Refuse weights to start from that are of another network, or have seen a patient of tune or test.
 
     A weight file, or an old bundle, does not say whom it has seen.
+
+    Args:
+        patients: From ``known_as``.
+        settings: The section ``train``.
 
     Raises:
         BundleError: The bundle is incomplete, altered or of another version.
@@ -75,11 +97,11 @@ def check_init(prepared: pl.DataFrame, settings: TrainSettings) -> None:
     seen = _seen_by(card)
     if seen is None:
         say(f"train: {init} does not say which patients it was trained on; whether they are in tune or test is open")
-    kept = prepared.filter(pl.col("split").is_in(["tune", "test"]))["patient_id"].unique()
+    kept = patients.filter(pl.col("split").is_in(["tune", "test"]))["patient_id"].unique()
     shared = set(seen or ()) & set(pseudonyms(kept))
     if shared:
         raise LeakError(
-            f"{len(shared)} of {len(kept)} patients of tune and test were training patients of this bundle",
+            f"{len(shared)} of {len(kept)} patient identifiers of tune and test were training patients of this bundle",
             where=f"train.init: {init}",
             expected="a bundle that was trained without them",
             remedy="Start from another bundle, or from none.",

@@ -97,7 +97,8 @@ def _joined(labeled: pl.DataFrame, path: Path) -> pl.DataFrame:
         )
     say(f"split: {before} patient identifiers are {one['patient_id'].n_unique()} patients")
     if absent:
-        say(f"split: {absent} of {len(joins)} identifiers in {path.name} are not in the cohort")
+        hint = "a spreadsheet drops leading zeros"
+        say(f"split: {absent} of {len(joins)} identifiers in {path.name} are not in the cohort; {hint}")
     return one
 
 

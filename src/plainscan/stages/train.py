@@ -30,7 +30,7 @@ from plainscan.inference.held_out import row_place
 from plainscan.inference.predict import calibrated, score, study_probability
 from plainscan.stages.chain import check_fresh
 from plainscan.stages.leak import refuse_leaks
-from plainscan.stages.lineage import PATIENTS, check_init, origin, training_patients
+from plainscan.stages.lineage import PATIENTS, check_init, known_as, origin, training_patients
 from plainscan.stages.record import Counts, fingerprint, recorded, say, track
 from plainscan.tables import MANIFEST, PREPARED, SHARD_FOLDER, SPLITS, file_hash, read
 
@@ -71,7 +71,7 @@ def run(folder: Path, settings: TrainSettings) -> Counts:
     check_fresh(folder, "train")
     refuse_leaks(folder)
     if settings.init is not None:
-        check_init(read(folder, PREPARED), settings)
+        check_init(known_as(folder, read(folder, PREPARED)), settings)
     with process_group(settings.device) as group:
         return _lead(folder, settings, group) if group.rank == 0 else _follow(folder, settings, group)
 
@@ -290,7 +290,7 @@ def _provenance(folder: Path, settings: TrainSettings, prepared: pl.DataFrame) -
         "prepared_sha256": file_hash(PREPARED.path(folder)),
         "splits": {split: _split_counts(prepared.filter(pl.col("split") == split)) for split in SPLITS},
         "settings": asked,
-        PATIENTS: training_patients(prepared, settings.init),
+        PATIENTS: training_patients(known_as(folder, prepared), settings.init),
         "seed": settings.seed,
         "torch": importlib.metadata.version("torch"),
     }
