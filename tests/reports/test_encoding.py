@@ -43,7 +43,7 @@ def test_rows_are_padded_and_stray_cells_are_refused() -> None:
     assert table_rows("a,b\n1\n", "t.csv") == [{"a": "1", "b": ""}]
     with pytest.raises(LabelError, match=r"t\.csv: row 3: 3 cells"):
         table_rows("a,b\n1,2\n1,2,3\n", "t.csv", LabelError)
-    with pytest.raises(ReportError, match="two columns a"):
+    with pytest.raises(ReportError, match="row 1: columns 1, 2 with a name that another one has"):
         table_rows("a,a\n", "t.csv")
     with pytest.raises(ReportError, match="an empty file"):
         table_rows("", "t.csv")

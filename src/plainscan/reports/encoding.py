@@ -126,9 +126,10 @@ def keyed_rows(lines: list[list[str]], where: str, error: type[UserError] = Repo
     if not lines:
         raise error("an empty file", where=where, expected="a header and rows", code="empty_file")
     header = [name.strip() for name in lines[0]]
-    twice = sorted({name for name in header if header.count(name) > 1})
-    if twice:
-        raise error(f"two columns {', '.join(twice)}", where=f"{where}: row 1", code="duplicate_column")
+    twice = [str(number) for number, name in enumerate(header, start=1) if header.count(name) > 1]
+    if twice:  # by number: without a header the first row names somebody
+        same = f"columns {', '.join(twice)} with a name that another one has"
+        raise error(same, where=f"{where}: row 1", code="duplicate_column")
     for number, line in enumerate(lines[1:], start=2):
         if len(line) > len(header):
             raise error(
