@@ -54,7 +54,7 @@ def _fill(ds: Dataset, number: int) -> None:
     ds.PixelSpacing, ds.SliceThickness, ds.KVP, ds.ConvolutionKernel = [0.5, 0.5], 5, 120, "H31s"
     ds.SeriesNumber, ds.InstanceNumber, ds.AcquisitionNumber = 2, number + 1, 1
     ds.StudyDescription, ds.SeriesDescription, ds.BodyPartExamined = "CT HEAD", "HEAD 5.0 H31s", "HEAD"
-    for tag in pydicom.datadict.DicomDictionary:
+    for tag in pydicom.datadict.keyword_dict.values():
         vr, multiplicity = pydicom.datadict.dictionary_VR(tag), pydicom.datadict.dictionary_VM(tag)
         if 0x00180000 <= tag < 0x00200000 and vr in ("DS", "LO", "SH", "CS") and multiplicity == "1" and tag not in ds:
             ds.add_new(tag, vr, "1.5" if vr == "DS" else "TEXT")

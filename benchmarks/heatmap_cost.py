@@ -86,7 +86,8 @@ def compare_captum(model: ResNet, image: NDArray[np.float32], exported: bytes) -
 
     def ours() -> NDArray[np.float32]:
         maps: NDArray[np.float32] = runner.run(["logits", "maps"], {"image": image})[1][:, 0]
-        return np.maximum(maps, 0) / maps[0].size
+        lit: NDArray[np.float32] = np.maximum(maps, 0) / maps[0].size
+        return lit
 
     difference = float(np.abs(ours() - captum()).max() / captum().max())
     mine, theirs = in_turns(ours, captum, ROUNDS_CAPTUM)

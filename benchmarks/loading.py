@@ -16,7 +16,8 @@ from statistics import median
 import numpy as np
 import torch
 
-from plainscan.ct.window import DEFAULT_WINDOWS
+from plainscan.config import TrainSettings
+from plainscan.ct.window import Window
 from plainscan.findings import FINDING_KEYS
 from plainscan.learning.augment import plain
 from plainscan.learning.dataset import Batch, Slices, batches
@@ -24,6 +25,7 @@ from plainscan.learning.loss import masked_loss
 from plainscan.learning.network import build
 
 LIMIT = 0.95
+WINDOWS = [Window(*pair) for pair in TrainSettings().windows]
 SIZE, BATCH, SHARDS, SHARD_SLICES = 128, 32, 3, 1024
 ROUNDS, STEPS = 4, 5
 
@@ -50,14 +52,14 @@ class Stepper:
     """One training step after another."""
 
     def __init__(self) -> None:
-        self.model = build("resnet18", len(DEFAULT_WINDOWS), len(FINDING_KEYS), seed=0)
+        self.model = build("resnet18", len(WINDOWS), len(FINDING_KEYS), seed=0)
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
         self.optimizer = torch.optim.AdamW(self.model.parameters(), fused=True)
         self.weights = torch.ones(len(FINDING_KEYS))
 
     def step(self, batch: Batch) -> None:
         """Forward, backward, update."""
-        image = plain(torch.from_numpy(batch.hu), DEFAULT_WINDOWS).contiguous(memory_format=torch.channels_last)
+        image = plain(torch.from_numpy(batch.hu), WINDOWS).contiguous(memory_format=torch.channels_last)
         with torch.autocast("cpu", torch.bfloat16):
             logits, _ = self.model(image)
         loss = masked_loss(logits, torch.from_numpy(batch.labels), self.weights)

@@ -66,7 +66,7 @@ def lines(kind: str, language: Language, half: Half) -> list[Line]:
 
 def read(text: str) -> tuple[dict[str, str], str]:
     """What the engine makes of a text: statuses by finding, and the study label."""
-    found = {key: mention.status for key, mention in read_report(text).items()}
+    found: dict[str, str] = {key: mention.status for key, mention in read_report(text).items()}
     return found, found.pop(ANY_FINDING, "uncertain")
 
 
@@ -88,7 +88,8 @@ def f1(hits_alarms_misses: NDArray[np.int64]) -> NDArray[np.float64]:
     """F1 over the last axis; nan where there is nothing to find and nothing found."""
     hits, alarms, misses = np.moveaxis(hits_alarms_misses.astype(np.float64), -1, 0)
     whole = 2 * hits + alarms + misses
-    return np.divide(2 * hits, whole, out=np.full_like(whole, np.nan), where=whole > 0)
+    result: NDArray[np.float64] = np.divide(2 * hits, whole, out=np.full_like(whole, np.nan), where=whole > 0)
+    return result
 
 
 def figures(counts: Counts) -> tuple[float, float, float, float, float]:

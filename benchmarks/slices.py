@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from plainscan.cohort import slice_prior as prior
 from plainscan.findings import ANY_FINDING, FINDING_KEYS, SPECIFIC_KEYS
 from plainscan.stages import slices as stage
-from plainscan.tables import SLICE_KEY, TRUTH, read
+from plainscan.tables import COHORT, SLICE_KEY, TRUTH, read
 
 HEIGHTS: Final = Path(__file__).parents[1] / "src" / "plainscan" / "cohort" / "heights.toml"
 GRID: Final = np.linspace(0, 1, 11)
@@ -58,7 +58,7 @@ def slices_of(run: Path, numbered: str = "lowest") -> pl.DataFrame:
     frame = stage.with_probability(stage.scored_slices(run), stage.report_rows(run), numbered)
     frame = frame.filter(pl.col("probability").is_not_null()).drop(FINDING_KEYS)
     truth = read(run, TRUTH).select(*SLICE_KEY, *FINDING_KEYS)
-    patients = read(run, stage.COHORT).select(*SLICE_KEY, "patient_id")
+    patients = read(run, COHORT).select(*SLICE_KEY, "patient_id")
     return frame.join(truth, on=SLICE_KEY, maintain_order="left").join(patients, on=SLICE_KEY, maintain_order="left")
 
 
@@ -78,8 +78,10 @@ def learn(run: Path) -> str:
     focal = np.sum([t.positive for t in whole], axis=0) / np.sum([t.all for t in whole], axis=0)
     tables = {("all", "focal"): focal, ("all", ANY_FINDING): tallies.pop(("all", ANY_FINDING)).share()}
     tables |= {key: tally.share(focal) for key, tally in sorted(tallies.items())}
-    parsed = {kind: {k: list(v) for (n, k), v in tables.items() if n == kind} for kind in ("all", "finding", "site")}
-    known = prior.parse({**parsed, "weights": dict.fromkeys(prior.FEATURES, 0.0)})
+    kinds = ("all", "finding", "site")
+    parsed = {kind: {k: list(v) for (n, k), v in tables.items() if n == kind} for kind in kinds}
+    shapes: dict[str, dict[str, object]] = {kind: dict(parsed[kind]) for kind in kinds}
+    known = prior.parse(shapes | {"weights": dict.fromkeys(prior.FEATURES, 0.0)})
     return _toml(parsed, _weights(frame.filter(pl.col("score").is_not_null()), said, known))
 
 
@@ -121,7 +123,7 @@ def _toml(tables: dict[str, dict[str, list[float]]], weights: Curve) -> str:
 
 def error_at(p: Curve, label: Curve, share: float) -> Curve:
     """Which slices are labeled wrongly, 0 or 1, (slices,), when a share is read from the most uncertain on."""
-    wrong = ((p >= 0.5) != (label == 1)).astype(float)
+    wrong: Curve = ((p >= 0.5) != (label == 1)).astype(np.float64)
     wrong[np.argsort(np.abs(p - 0.5), kind="stable")[: round(share * p.size)]] = 0.0
     return wrong
 
@@ -139,7 +141,7 @@ def interval(wrong: Curve, patient: NDArray[np.intp], rng: np.random.Generator) 
 def judge(run: Path) -> None:
     """Print the curve, and what the default limits do."""
     frame = slices_of(run)
-    total = read(run, stage.COHORT)
+    total = read(run, COHORT)
     label = frame[ANY_FINDING].to_numpy().astype(float)
     patient = np.unique(frame["patient_id"].to_numpy(), return_inverse=True)[1]
     ways = {

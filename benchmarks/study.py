@@ -65,7 +65,7 @@ def operations(model: torch.nn.Module, image: torch.Tensor) -> float:
 
 def throughput() -> tuple[dict[str, float], dict[str, float]]:
     """Slices a second of each peer, and operations a second of each over those of a matrix product."""
-    engines = {name: load("plainscan", engine=name) for name in ("fp32", "int8")}  # type: ignore[arg-type]
+    engines = {name: load("plainscan", engine=name) for name in ("fp32", "int8")}
     card = engines["fp32"].card
     size, channels = card.input_size, card.channels()
     model = build(card.network, channels, len(card.findings), seed=0).eval()  # as fast as trained weights
@@ -118,7 +118,7 @@ def study() -> bool:
             f"{whole:.2f} s (limit {LIMIT_COMMAND_S}), peak {peak:.0f} MB (limit {LIMIT_MB})"
         )
     alone, whole, peak = (median(part) for part in zip(*results["int8"], strict=True))
-    return alone <= LIMIT_STUDY_S and whole <= LIMIT_COMMAND_S and peak <= LIMIT_MB
+    return bool(alone <= LIMIT_STUDY_S and whole <= LIMIT_COMMAND_S and peak <= LIMIT_MB)
 
 
 def main() -> int:

@@ -10,13 +10,15 @@ import io
 import sys
 from pathlib import Path
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from plainscan import tables
 from plainscan.findings import SPECIFIC_KEYS, find
-from plainscan.inference.engine import load, operating_point
-from plainscan.inference.held_out import RunSlices, picture
+from plainscan.inference.engine import Model, load, operating_point
+from plainscan.inference.held_out import RunSlices, picture, score_slices
 
 TARGET = Path(__file__).parent / "images" / "demo.png"
 COLUMNS, SIDE, CAPTION = 3, 180, 34
@@ -26,19 +28,29 @@ def main(folder: Path) -> None:
     """Write the picture of a run folder."""
     model, slices = load(folder / "model"), RunSlices(folder)
     threshold = operating_point(model.card, "slice").threshold
+    prepared = tables.read(folder, tables.PREPARED)
     rows = tables.read(folder, tables.PREDICTIONS).join(
-        tables.read(folder, tables.PREPARED).select(*tables.SLICE_KEY, "shard", "row", "^box_.*$", "rows", "columns"),
-        on=tables.SLICE_KEY,
+        prepared.select(*tables.SLICE_KEY, "shard", "row", "^box_.*$", "rows", "columns"), on=tables.SLICE_KEY
     )
     tiles = []
     for row in [*_found(rows, 4), *_clear(rows, 2)]:
-        image = Image.open(io.BytesIO(picture(model, slices, row, threshold)))
+        logits = _logits(model, slices, prepared, row, threshold)
+        image = Image.open(io.BytesIO(picture(model, slices, row, logits, threshold)))
         tiles.append(_captioned(image.resize((2 * SIDE, SIDE), Image.Resampling.BICUBIC), row))
     sheet = Image.new("RGB", (COLUMNS * 2 * SIDE, -(-len(tiles) // COLUMNS) * (SIDE + CAPTION)))
     for i, tile in enumerate(tiles):
         sheet.paste(tile, (i % COLUMNS * 2 * SIDE, i // COLUMNS * (SIDE + CAPTION)))
     TARGET.parent.mkdir(exist_ok=True)
     sheet.save(TARGET, optimize=True)
+
+
+def _logits(
+    model: Model, slices: RunSlices, prepared: pl.DataFrame, row: dict[str, object], threshold: float
+) -> NDArray[np.float32]:
+    """Of a slice among its neighbors: (findings,)."""
+    series = prepared.filter(pl.col("series_uid") == row["series_uid"])
+    at = [tuple(key) for key in series.select(tables.SLICE_KEY).rows()].index(tuple(row[k] for k in tables.SLICE_KEY))
+    return list(score_slices(model, slices, series, threshold))[at].logits
 
 
 def _found(rows: pl.DataFrame, count: int) -> list[dict[str, object]]:
