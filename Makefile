@@ -41,7 +41,7 @@ fuzz: $(READY)  ## 100,000 mutated files against another reader (about ten minut
 bench: $(READY)  ## speed and memory as ratios, each against a peer in one run
 	$(BIN)/python benchmarks/run_all.py
 
-docs: $(READY)  ## the generated pages: docs/reference/config.md and command-line.md
+docs: $(READY)  ## the generated pages: MODEL_CARD.md and config, command-line, modules and more in docs/reference
 	$(BIN)/python docs/generate.py
 
 paper: $(READY)  ## the 2020 study's cohort, split by image and by patient (long: see configs/zhang2020.toml)

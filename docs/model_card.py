@@ -48,15 +48,15 @@ def page(card: Card) -> str:
 
 def _what(card: Card) -> str:
     windows = ", ".join(f"{center:g}/{width:g}" for center, width in card.windows)
-    around = f"with {card.neighbors} on each side" if card.neighbors else "alone"
+    around = f"a slice with {card.neighbors} on each side" if card.neighbors else "one slice at a time"
     lines = [
         "Task: no finding / any finding on one slice of a non-contrast head CT, and a score for each of "
         f"{len(card.findings) - 1} findings, with a heat map",
         f"Network: {card.network}; input {card.input_size} x {card.input_size} pixels of the head, cut and resampled "
         f"by the rules `{card.preparation}`",
-        f"Channels: {card.channels()}; windows (center/width in HU) {windows}; each slice {around}",
-        f"A finding's logit is {POOLINGS[card.pooling]}{_context(card)}; a study's probability is "
-        f"{STUDY_RULES.get(card.study_rule, card.study_rule)}",
+        f"Channels: {card.channels()}; windows (center/width in HU) {windows}; the network sees {around}",
+        f"A finding's logit is {POOLINGS[card.pooling]}{_context(card)}",
+        f"A study's probability is {STUDY_RULES.get(card.study_rule, card.study_rule)}",
         f"Engine: {_engine(card)}",
         f"Written by plainscan {card.plainscan}",
     ]
@@ -64,7 +64,7 @@ def _what(card: Card) -> str:
 
 
 def _context(card: Card) -> str:
-    reach = f", then averaged with those of the slices of its series within {card.context_mm:g} mm, by nearness"
+    reach = f". It is then averaged with those of the slices of its series within {card.context_mm:g} mm, by nearness"
     return reach if card.context_mm else ""
 
 
