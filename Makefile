@@ -25,7 +25,7 @@ test: $(READY)  ## every check: lint, types, layers, docs, doctests, unit and en
 	$(BIN)/mypy
 	$(BIN)/pytest
 
-check: $(READY)  ## all but the slow end-to-end tests, under three minutes
+check: $(READY)  ## all but the slow tests: trainings, servers, end to end
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

@@ -24,6 +24,8 @@ from plainscan.learning.network import build
 from plainscan.learning.train import METRICS_FILE, State, Task, Trainer, learning_rate, make_optimizer, side
 from plainscan.tables import PREPARED, mask_name, read
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = TrainSettings(network="resnet18", epochs=2, batch=8, windows=((40.0, 80.0),), warmup=0.2)
 CPU = Group(torch.device("cpu"))
 STEPS = 6  # 24 slices in batches of 8, twice

@@ -23,6 +23,8 @@ from plainscan.stages import deidentify
 from plainscan.stages.report_files import read_reports
 from plainscan.tables import DEIDENTIFIED, read
 
+pytestmark = pytest.mark.slow
+
 ENCODINGS = ("utf-8", "gb18030", "utf-16-le", "utf-16-be", "utf-32-le", "big5")
 
 

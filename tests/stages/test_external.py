@@ -18,6 +18,8 @@ from plainscan.errors import BundleError, ConfigError, LabelError, LeakError, Sp
 from plainscan.stages import evaluate, images, split
 from plainscan.stages.lineage import PATIENTS, pseudonyms
 
+pytestmark = pytest.mark.slow
+
 SLICES, PATIENTS_IN_ALL = 6, 9
 
 

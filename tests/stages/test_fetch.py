@@ -43,6 +43,8 @@ from plainscan.stages import fetch, scan
 from plainscan.stages.record import say
 from plainscan.tables import TRANSFERS, read
 
+pytestmark = pytest.mark.slow
+
 WAYS = ("web", "get", "move", "dcmtk get", "dcmtk move")
 DAYS = {"since": "2020-01-04", "until": "2020-01-07"}
 
