@@ -165,13 +165,13 @@ def test_findings_with_numbers_stay(text: str) -> None:
 
 
 def test_nothing_but_dates_and_times_goes_from_reports_without_identities() -> None:
-    changed = 0
+    changed = seen = 0
     for path in sorted(DATA.rglob("*.*")):
         for line in path.read_text(encoding="utf-8").splitlines():
             after = clean_report(line, Known(), year_before)
-            changed += after != line
+            seen, changed = seen + 1, changed + (after != line)
             assert not {token for token in ("[NAME]", "[ID]", "[PHONE]", "[PLACE]") if token in after}, line
-    assert changed < 10
+    assert changed < seen / 100  # those that tell a date
 
 
 def test_a_left_over_is_seen_through_spaces_and_full_width_forms() -> None:
