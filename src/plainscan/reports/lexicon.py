@@ -18,7 +18,9 @@ from plainscan.reports.notation import Language, heads, parse
 
 COMMA: Final = "comma"
 _FIRST: Final = ("pseudo", "variant", "normal")
+_NAMES: Final = ("finding", "group", "other")
 _PLURAL: Final = r"(?:e?s)?(?!\w)"
+_SHADOW: Final = "(?:线?影|病?灶|征象?)?"  # what may follow the name of a finding in Chinese and adds nothing
 
 
 Section: TypeAlias = Literal["findings", "impression", "skip"]
@@ -54,7 +56,7 @@ class Lexicon:
     conjunctions: re.Pattern[str]  # at the start of a segment: the cue before the comma goes on
     starts: re.Pattern[str]  # finds where a phrase or a comma begins
     candidates: dict[str, tuple[Candidate, ...]]  # by first character
-    plain: frozenset[str]  # words that say nothing abnormal on their own, see ``residue``
+    plain: dict[str, frozenset[str]]  # words that say nothing abnormal on their own, by group, see ``residue``
 
     def tokens(self, sentence: str) -> list[Token]:
         """All phrases and commas of a sentence in lower case with half-width punctuation, in order."""
@@ -76,12 +78,12 @@ def lexicon(language: Language) -> Lexicon:
     file = resources.files("plainscan.reports") / "phrases" / f"{language}.toml"
     tables = tomllib.loads(file.read_text(encoding="utf-8"))
     headings = {name.lower(): kind for kind, names in tables.pop("sections").items() for name in names}
-    words = "|".join(sorted(map(re.escape, tables.pop("scope")["continue"]), key=len, reverse=True))
-    plain = frozenset(" ".join(tables.pop("plain").values()).split())
+    joins = "|".join(sorted(map(re.escape, tables.pop("scope")["continue"]), key=len, reverse=True))
+    plain = {group: frozenset(words.split()) for group, words in tables.pop("plain").items()}
     boundary = r"\b" if language == "english" else ""
     entries = tuple(_entries(tables, ""))
     starts, candidates = _compile(entries, language)
-    return Lexicon(language, entries, headings, re.compile(rf"\s*(?:{words}){boundary}"), starts, candidates, plain)
+    return Lexicon(language, entries, headings, re.compile(rf"\s*(?:{joins}){boundary}"), starts, candidates, plain)
 
 
 def _entries(table: dict[str, object], kind: str) -> Iterator[Entry]:
@@ -90,6 +92,12 @@ def _entries(table: dict[str, object], kind: str) -> Iterator[Entry]:
             yield from _entries(value, f"{kind}.{name}" if kind else name)
         else:
             yield Entry(kind, name, str(value))
+
+
+def _ending(entry: Entry, language: Language) -> str:
+    if language == "english":
+        return _PLURAL if entry.phrase.rstrip(")]")[-1].isalnum() else ""
+    return _SHADOW if entry.kind.split(".")[0] in _NAMES and entry.phrase.rstrip(")]")[-1].isalnum() else ""
 
 
 def _compile(
@@ -102,9 +110,9 @@ def _compile(
     rest: dict[str, list[tuple[int, str, str, str]]] = {",": [(0, "", COMMA, ",")]}
     for entry in entries:
         rank = int(entry.kind.split(".")[0] in _FIRST)
-        plural = _PLURAL if language == "english" and entry.phrase.rstrip(")]")[-1].isalnum() else ""
+        ending = _ending(entry, language)
         for first, expression in heads(parse(entry.phrase.lower()), language):
-            rest.setdefault(first, []).append((rank, expression + plural, entry.kind, entry.phrase))
+            rest.setdefault(first, []).append((rank, expression + ending, entry.kind, entry.phrase))
     branches = []
     for first, found in rest.items():
         before = r"\b" if language == "english" and first.isalnum() else ""

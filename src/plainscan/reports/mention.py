@@ -128,7 +128,7 @@ def read_marks(report: str) -> list[Mark]:
         marks += [
             Mark(start + t.start, start + t.end, t.kind, t.phrase, said.get(t)) for t in tokens if t.kind != COMMA
         ]
-        marks += [Mark(start + a, start + b, UNKNOWN) for a, b in unaccounted(sentence.text, scope.open)]
+        marks += [Mark(start + a, start + b, UNKNOWN) for a, b in unaccounted(sentence.text, scope)]
     return sorted(marks, key=lambda mark: mark.start)
 
 
@@ -156,9 +156,14 @@ def _sections(text: str) -> Iterator[tuple[int, int, Section]]:
     headed = any(kind == "findings" for _, _, kind in headings)
     ends = [start for start, _, _ in headings] + [len(text)]
     yield 0, ends[0], "findings"
-    for (_, start, section), end in zip(headings, ends[1:], strict=True):
-        if section == "skip" and not headed:  # "Indication: fall. No fracture.": the description has no heading
-            stop = _LINE.search(text, start, end) or _END.search(text, start, end)
+    described = False
+    for (begin, start, section), end in zip(headings, ends[1:], strict=True):
+        described |= section != "skip"
+        if section == "skip" and (
+            described or not headed
+        ):  # "Indication: fall. No fracture.", "Comparison: none. Mass."
+            line = None if text[:begin].rstrip(" ").rpartition("\n")[2] else _LINE.search(text, start, end)
+            stop = line or _END.search(text, start, end)
             middle = stop.end() if stop else end
             yield start, middle, section
             yield middle, end, "findings"
@@ -172,7 +177,7 @@ def _headings() -> tuple[re.Pattern[str], dict[str, Section]]:
         name: kind for language in LANGUAGES for name, kind in lexicon(language).headings.items()
     }
     names = "|".join(sorted(map(re.escape, sections), key=len, reverse=True))
-    pattern = re.compile(rf"(?:^|(?<=[\n。.;\]]))\s*[\[(<]?\s*({names})\s*(?:[\])>]\s*:?|:|(?=\n))")
+    pattern = re.compile(rf"(?:^|(?<=[\n。.;\]]))\s*[\[(<]?\s*({names})\s*(?:[\])>]\s*:?|:|[-–—]+\s|(?=\n))")
     return pattern, sections
 
 
@@ -187,7 +192,7 @@ def _read(sentence: _Sentence, report: str) -> tuple[list[Mention], list[Mention
     ]
     unknown = [
         Mention(UNKNOWN, "uncertain", sentence.section, whole, start + first, start + last)
-        for first, last in unaccounted(text, scope.open)
+        for first, last in unaccounted(text, scope)
     ]
     return found, unknown
 

@@ -22,8 +22,9 @@ LANGUAGES: Final[tuple[Language, ...]] = ("chinese", "english")
 _SPACE: Final = r"[\s:-]+"
 # A gap stays within a clause and does not run over words that deny, join, or name another place or kind.
 _GAP: Final[dict[Language, str]] = {
-    "chinese": "(?:(?!硬膜|蛛网膜|帽状|头皮|腔隙|大于|高于|低于|未|无|没|不|伴|及|和)[^,.;:!?。、()]){0,10}?",
-    "english": rf"(?:(?!(?:and|or|nor|no|not|without|but|with|lacunar)\b)[\w/%']+{_SPACE}){{0,4}}?",
+    "chinese": "(?:(?!硬膜|蛛网膜|帽状|头皮|腔隙|大于|小于|高于|低于|宽于|窄于|失去|丧失|未|无|没|不|伴|及|和)[^,.;:!?。、()]){0,10}?",
+    "english": r"(?:(?!(?:and|or|nor|no|not|never|hardly|without|but|with|than|from|lost|loss|isn't|aren't|lacunar)\b)"
+    rf"[\w/%']+{_SPACE}){{0,4}}?",
 }
 
 
@@ -54,7 +55,11 @@ def _sequence(text: str) -> tuple[Sequence, str]:
     items: list[Item] = []
     while text and text[0] not in "])|":
         if text[0] in "[(":
-            choice, text = _choice(text)
+            opening, (choice, text) = text[0], _choice(text)
+            if (
+                opening == "[" and not items and text.startswith(" ")
+            ):  # at the start, too, the space belongs to the word
+                choice, text = Choice(tuple((*option, " ") if option else () for option in choice.options)), text[1:]
             items.append(choice)
         elif text.startswith(" ["):  # the space belongs to the optional word
             choice, text = _choice(text[1:])

@@ -2,42 +2,121 @@
 
 A report may name an abnormality that no phrase knows. Silence about it must not read as "no finding", so such words
 are looked for wherever nothing denies them. The plain vocabulary (``[plain]`` in the phrase files) holds what says
-nothing abnormal on its own: anatomy, sides, measures, how the scan was made.
+nothing abnormal on its own: anatomy, sides, measures, how the scan was made. Together such words may still say
+something: a degree or a measure of a part of the head that nobody calls normal ("the ventricles are large"), a part
+that is not seen, a doubt about nothing named. These are kept as unknown too.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
-from plainscan.reports.lexicon import lexicon
+from plainscan.reports.lexicon import Token, lexicon
+from plainscan.reports.scope import Hollow, Scope, Stretch
 
-# A single character left over is a particle or a slip, but for those that make what is normal abnormal.
-_HAN: Final = re.compile("[\u3400-\u9fff]{2,}|[不欠增减肿疝囊瘤裂陷炎病]")
-_LATIN: Final = re.compile(r"[a-z]{3,}")
+# What is left of a Chinese stretch after its plain terms, and English words with the units that stick to numbers.
+_HAN: Final = re.compile("[\u3400-\u9fff]+")
+_LATIN: Final = re.compile(r"[a-z]{2,}")
+_MEASURE: Final = re.compile(r"\d\s*(?:mm|cm|millimeter|centimeter|毫米|厘米)(?![\w/])")
+_LITERAL: Final = re.compile(r"[^()\[\]|.,\s]+")
 
 
-def unaccounted(sentence: str, stretches: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """The places of words in these stretches of a sentence that say something unknown.
+def unaccounted(sentence: str, scope: Scope) -> list[tuple[int, int]]:
+    """The places of words in a sentence that say something unknown, in order.
 
     Args:
         sentence: In lower case, half width, simplified characters.
-        stretches: Where nothing denies what is said.
+        scope: What the sentence says.
     """
-    chinese, english = _plain()
-    for start, end in stretches:
-        blank = chinese.sub(lambda found: " " * len(found[0]), sentence[start:end])
-        for word in _LATIN.finditer(sentence, start, end):
-            if word[0] not in english and word[0].removesuffix("s") not in english:
-                yield word.span()
-        for run in _HAN.finditer(blank):
-            yield start + run.start(), start + run.end()
+    places = {place for stretch in scope.open for place in _unknown(sentence, stretch.start, stretch.end)}
+    places.update(place for token in scope.normal if ".." in token.phrase for place in _in_gap(sentence, token))
+    places.update((hollow.cue.start, hollow.cue.end) for hollow in scope.hollow if _says(sentence, hollow))
+    places.update(_degrees(sentence, scope.open))
+    return sorted(places)
+
+
+def _unknown(sentence: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    words = _vocabulary()
+    text = words.together.sub(_blank, sentence[start:end])
+    for word in _LATIN.finditer(text):
+        if word[0] not in words.english and word[0].removesuffix("s") not in words.english:
+            yield start + word.start(), start + word.end()
+    for run in _HAN.finditer(words.chinese.sub(_blank, text)):
+        yield start + run.start(), start + run.end()
+
+
+def _in_gap(sentence: str, token: Token) -> Iterator[tuple[int, int]]:
+    """Words that a statement of normality runs over: "brain qwerty in normal position"."""
+    literals = _literals(token.phrase)
+    text = literals.sub(_blank, sentence[token.start : token.end])
+    for start, end in _unknown(text, 0, len(text)):
+        yield token.start + start, token.start + end
+
+
+def _says(sentence: str, hollow: Hollow) -> bool:
+    """Whether a cue that names no finding says something: a denial does, of a part of the head and nothing else."""
+    if hollow.subject is None:
+        return True
+    start, end = hollow.subject
+    return _holds(sentence[start:end], "anatomy") and not any(_unknown(sentence, start, end))
+
+
+def _degrees(sentence: str, stretches: tuple[Stretch, ...]) -> Iterator[tuple[int, int]]:
+    """Degrees and measures of a part of the head that nobody calls normal."""
+    texts = [sentence[stretch.start : stretch.end] for stretch in stretches]
+    if not any(_holds(text, "anatomy") for text in texts) or _holds(sentence, "slicing"):
+        return
+    for stretch, text in zip(stretches, texts, strict=True):
+        if not stretch.excused:
+            places = [word.span() for word in _MEASURE.finditer(text)]
+            places += [word.span() for word in _vocabulary().words(text) if word[0] in _vocabulary().groups["degree"]]
+            yield from ((stretch.start + start, stretch.start + end) for start, end in places)
+
+
+def _holds(text: str, group: str) -> bool:
+    words = _vocabulary()
+    return any(word[0] in words.groups[group] for word in words.words(text))
+
+
+def _blank(found: re.Match[str]) -> str:
+    return " " * len(found[0])
 
 
 @cache
-def _plain() -> tuple[re.Pattern[str], frozenset[str]]:
-    """The plain vocabulary: a pattern of Chinese terms, longest first, and a set of English words."""
-    terms = sorted(map(re.escape, lexicon("chinese").plain), key=len, reverse=True)
-    return re.compile("|".join(terms)), lexicon("english").plain
+def _literals(phrase: str) -> re.Pattern[str]:
+    """The words of a phrase as they stand in its line, longest first."""
+    words = sorted(_LITERAL.findall(phrase.lower()), key=len, reverse=True)
+    return re.compile("|".join(rf"\b{re.escape(w)}(?:e?s)?\b" if w.isascii() else re.escape(w) for w in words))
+
+
+@dataclass(frozen=True)
+class _Vocabulary:
+    """The plain vocabulary: Chinese terms and English terms of several words as patterns, English words as a set."""
+
+    chinese: re.Pattern[str]
+    together: re.Pattern[str]
+    english: frozenset[str]
+    groups: dict[str, frozenset[str]]  # of both languages
+
+    def words(self, text: str) -> Iterator[re.Match[str]]:
+        """Every plain Chinese term and every English word of a text."""
+        yield from self.chinese.finditer(text)
+        yield from _LATIN.finditer(text)
+
+
+@cache
+def _vocabulary() -> _Vocabulary:
+    chinese, english = lexicon("chinese").plain, lexicon("english").plain
+    terms = frozenset[str]().union(*chinese.values(), *english.values())
+    together = [term.replace("_", r"[\s/-]+") for term in terms if "_" in term]
+    groups = {name: chinese.get(name, frozenset()) | english.get(name, frozenset()) for name in (*chinese, *english)}
+    return _Vocabulary(
+        re.compile("|".join(sorted((term for term in terms if not term.isascii()), key=len, reverse=True))),
+        re.compile(rf"\b(?:{'|'.join(sorted(together, key=len, reverse=True))})\b"),
+        frozenset(term for term in terms if term.isascii() and "_" not in term),
+        groups,
+    )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Final, Literal, TypeAlias
 
 from plainscan.reports.lexicon import COMMA, Lexicon, Token
@@ -18,8 +19,42 @@ Status: TypeAlias = Literal["present", "absent", "uncertain"]
 _Reach: TypeAlias = Literal["present", "absent", "uncertain", "history"]
 _CUES: Final[dict[str, _Reach]] = {"negation": "absent", "uncertainty": "uncertain", "history": "history"}
 _NAMES: Final = frozenset({"finding", "group", "other"})
+_EXCUSES: Final = frozenset({"normal", "variant"})
+_PROMISES: Final = frozenset({"affirmation.before", "terminator.before"})  # what follows them is there
+_IF: Final = ("if", "(如")
 _JOINED: Final = re.compile(r"\s*(?:$|(?:and|or|nor)\b|[及或和与、/])")
 _OR: Final = re.compile(r"\b(?:or|nor)\b")
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Text between phrases that nothing denies.
+
+    Args:
+        start: First character in the sentence.
+        end: One past its last.
+        segment: Where the part between two commas begins that it belongs to.
+        excused: Whether that part says that something is normal, or a variant.
+    """
+
+    start: int
+    end: int
+    segment: int
+    excused: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Hollow:
+    """A cue that names no finding: "possible left frontal", "no septum pellucidum", "except the left insula".
+
+    Args:
+        cue: The phrase.
+        subject: What a denial speaks of, characters of the sentence: an abnormality if it is a part of the head. None
+            where the cue is a doubt or an affirmation, which always says something.
+    """
+
+    cue: Token
+    subject: tuple[int, int] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +87,17 @@ class _Segment:
         """Whether it is nothing but the name of a finding of the list; a described density is no item of a list."""
         return self.bare() and self.tokens[0].kind != "other"
 
+    def goes_on_after(self, token: Token) -> bool:
+        """Whether words follow this phrase."""
+        return bool(self.text[token.end - self.start :].strip())
+
+    def denies(self) -> bool:
+        """Whether a cue of its own begins in it."""
+        return any(token.kind == "negation.before" for token in self.tokens)
+
     def affirms(self) -> bool:
         """Whether it says that something is there."""
-        return any(token.kind == "affirmation" for token in self.tokens)
+        return any(token.kind.startswith("affirmation") for token in self.tokens)
 
 
 class _Reader:
@@ -62,58 +105,94 @@ class _Reader:
 
     def __init__(self) -> None:
         self.found: list[tuple[Token, _Reach]] = []
-        self.open: list[tuple[int, int]] = []
+        self.open: list[Stretch] = []
+        self.hollow: list[Hollow] = []
         self.reach: _Reach = "present"
         self._back = 0  # the first finding that a cue behind it reaches
         self._denied = 0  # findings met when the last negation began
-        self._remarked = False
+        self._named = False  # whether something was named where a cue behind it would reach
+        self._waiting: Token | None = None  # the cue ahead of which nothing has been named yet
+        self._place = 0
 
     def segment(self, segment: _Segment, *, after_bare: bool) -> None:
         """Read what stands between two commas."""
         if not after_bare:
-            self._back = len(self.found)
-        spans = len(self.open)
-        place = segment.start
+            self._back, self._named = len(self.found), False
+        spans, self._place = len(self.open), segment.start
+        excused = any(token.kind.partition(".")[0] in _EXCUSES for token in segment.tokens)
         for i, token in enumerate(segment.tokens):
-            self._between(place, token.start)
-            place = token.end
+            self._between(token.start, segment, excused)
+            self._token(token, segment.points_ahead(i), segment)
+            self._place = token.end
             kind = token.kind.partition(".")[0]
-            if kind in _CUES:
-                self._cue(_CUES[kind], segment.points_ahead(i))
-            elif kind == "aftermath":
-                self._treated()
-                self.found.append((token, "present"))
-            elif kind == "normal":
-                self.found.append((token, "absent"))
-            elif kind in _NAMES:
-                self.found.append((token, self.reach))
-            elif kind in ("affirmation", "terminator"):
-                self.reach, self._back = "present", len(self.found)
+            if kind in ("affirmation", "terminator"):
                 spans = len(self.open)
-            elif kind == "remark":
-                self._remarked = True
             behind = token.kind == "normal.subject" or kind in ("negation", "history", "aftermath")
             if behind and self.reach not in ("absent", "history"):
                 del self.open[spans:]  # it speaks of what stands before it
+        end = segment.start + len(segment.text)
         if self.reach == "absent" and segment.tails_off():
-            self.open.append((place, segment.start + len(segment.text)))
+            self.open.append(Stretch(self._place, end, segment.start, excused=True))
         else:
-            self._between(place, segment.start + len(segment.text))
+            self._between(end, segment, excused)
+        if self._waiting and self._waiting.kind in _PROMISES:
+            self.settle(end)
+        self._place = end
 
-    def _between(self, start: int, end: int) -> None:
-        """Keep a stretch without phrases, unless it is denied, past, or belongs to advice."""
-        if start < end and self.reach not in ("absent", "history") and not self._remarked:
-            self.open.append((start, end))
+    def settle(self, end: int) -> None:
+        """A cue's reach ends here: keep the cue if it has named nothing."""
+        if self._waiting:
+            denies = self._waiting.kind.startswith("negation")
+            self.hollow.append(Hollow(self._waiting, (self._waiting.end, end) if denies else None))
+        self._waiting = None
 
-    def _cue(self, reach: _Reach, forward: bool) -> None:
+    def _token(self, token: Token, ahead: bool, segment: _Segment) -> None:
+        kind = token.kind.partition(".")[0]
+        if kind in _CUES:
+            self._cue(token, _CUES[kind], ahead, segment)
+        elif kind == "aftermath":
+            self._treated()
+            self._name(token, "present")
+        elif kind == "normal":
+            sure = self.reach not in ("absent", "uncertain") or self._waiting is None
+            self._name(token, "absent" if sure else "uncertain")
+        elif kind in _NAMES:
+            self._name(token, self.reach)
+        elif kind == "variant":
+            self._waiting, self._named = None, True
+        elif kind in ("affirmation", "terminator"):
+            self.settle(token.start)
+            self.reach, self._back, self._named = "present", len(self.found), False
+            if token.kind in _PROMISES and segment.goes_on_after(token):
+                self._waiting = token
+
+    def _name(self, token: Token, reach: _Reach) -> None:
+        self.found.append((token, reach))
+        self._waiting, self._named = None, True
+
+    def _between(self, end: int, segment: _Segment, excused: bool) -> None:
+        """Keep a stretch without phrases, unless it is denied or past."""
+        if self._place < end and self.reach not in ("absent", "history"):
+            self.open.append(Stretch(self._place, end, segment.start, excused))
+
+    def _cue(self, token: Token, reach: _Reach, forward: bool, segment: _Segment) -> None:
         if not forward:
+            gone = token.kind in ("negation.gone", "negation.before")
+            if not self._named and self.reach != "history" and (reach == "uncertain" or gone):
+                self.hollow.append(Hollow(token, (segment.start, token.start) if gone else None))
+            self.settle(token.start)
             self._color(reach)
         elif self.reach == "history":
             pass  # "if there is concern for": the doubt belongs to what is not said
         elif reach == "uncertain" and self.reach == "absent" and self._denied == len(self.found):
             pass  # "no suspicious mass": the doubt is denied too
         else:
+            if reach == "history" and token.phrase.startswith(_IF) and self._named:
+                self.hollow.append(Hollow(token, None))  # "normal if the spot is an artifact"
+            if self._waiting and self._waiting.kind not in _PROMISES and reach != self.reach:
+                self.settle(token.start)
             self.reach, self._denied = reach, len(self.found)
+            self._waiting = None if reach == "history" else token
 
     def _color(self, reach: _Reach) -> None:
         behind = self.found[self._back :]
@@ -127,10 +206,12 @@ class _Reader:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What a sentence says: its findings with their status, and the stretches between phrases that nothing denies."""
+    """What a sentence says: its findings with their status, what nothing denies, and cues that name nothing."""
 
     said: tuple[tuple[Token, Status], ...]
-    open: tuple[tuple[int, int], ...]
+    open: tuple[Stretch, ...]
+    hollow: tuple[Hollow, ...]
+    normal: tuple[Token, ...]  # what is said to be normal, or a variant: unknown words may hide in their gaps
 
 
 def read_scope(sentence: str, tokens: Sequence[Token], words: Lexicon) -> Scope:
@@ -145,10 +226,13 @@ def read_scope(sentence: str, tokens: Sequence[Token], words: Lexicon) -> Scope:
     reader = _Reader()
     for i, segment in enumerate(segments):
         if reader.reach != "present" and not _goes_on(segments[i:], words):
+            reader.settle(segment.start)
             reader.reach = "present"
         reader.segment(segment, after_bare=i > 0 and segments[i - 1].listed())
+    reader.settle(len(sentence))
     said = tuple((token, reach) for token, reach in reader.found if reach != "history")
-    return Scope(said, tuple(reader.open))
+    normal = tuple(token for token in tokens if token.kind.partition(".")[0] in _EXCUSES)
+    return Scope(said, tuple(reader.open), tuple(reader.hollow), normal)
 
 
 def _segments(sentence: str, tokens: Sequence[Token]) -> list[_Segment]:
@@ -170,7 +254,8 @@ def _goes_on(segments: Sequence[_Segment], words: Lexicon) -> bool:
         return False
     if first.bare() or words.conjunctions.match(first.text):
         return True
-    return words.language == "english" and any(_OR.search(segment.text) for segment in segments)
+    list_of_it = takewhile(lambda segment: segment is first or not segment.denies(), segments)
+    return words.language == "english" and any(_OR.search(segment.text) for segment in list_of_it)
 
 
 def _names(token: Token) -> bool:

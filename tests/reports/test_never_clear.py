@@ -1,0 +1,23 @@
+"""Texts made to be misread: a finding or a doubt, in unusual words, in otherwise normal text. None may be read as clear.
+
+One text a line; `|` stands for a line break. What the engine makes of them, present or uncertain, is left open.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from plainscan.findings import ANY_FINDING
+from plainscan.reports.label import read_report
+
+DATA = Path(__file__).parent / "data"
+
+
+def texts(name: str) -> list[str]:
+    lines = (DATA / name).read_text(encoding="utf-8").splitlines()
+    return [line.replace("|", "\n") for line in lines if line.strip()]
+
+
+@pytest.mark.parametrize("text", [*texts("never-clear-chinese.txt"), *texts("never-clear-english.txt")])
+def test_a_finding_or_a_doubt_in_unusual_words_is_never_read_as_clear(text: str) -> None:
+    assert read_report(text)[ANY_FINDING].status in ("present", "uncertain")
