@@ -1,4 +1,4 @@
-"""Texts made to be misread: a finding or a doubt, in unusual words, in otherwise normal text. None may be read as clear.
+"""Texts made to be misread: a finding or a doubt in unusual words in normal text must never be read as clear.
 
 One text a line; `|` stands for a line break. What the engine makes of them, present or uncertain, is left open.
 """

@@ -19,7 +19,7 @@ def proves(entry: Entry, mentions: tuple[Mention, ...]) -> bool:
         "group": (name, "present") in said,
         "other": ("other", "present") in said,
         "aftermath": said == {("other", "present")},
-        "normal": statuses == {"absent"} and (ANY_FINDING if name == "subject" else name, "absent") in said,
+        "normal": statuses == {"absent"} and (ANY_FINDING if name in ("subject", "trait") else name, "absent") in said,
         "variant": not mentions,
         "history": not mentions,
         "remark": not mentions,

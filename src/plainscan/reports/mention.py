@@ -31,7 +31,9 @@ _HALF_WIDTH: Final[dict[int, int | str]] = {
 }
 _CJK: Final = re.compile("[\u4e00-\u9fff]")
 # A sentence ends at a full stop that is no decimal point, at a semicolon, at a line that does not go on in lower case.
-_END: Final = re.compile(r"[。;!]|\.(?=\s|$|[\u4e00-\u9fff])|(?<=\d)[.、)](?=[\u4e00-\u9fff])|\n(?!\s*[a-z])")
+_END: Final = re.compile(
+    r"[。;!]|(?<!\b[Dd]r)\.(?=\s|$|[\u4e00-\u9fff])|(?<=\d)[.、)](?=[\u4e00-\u9fff])|\n(?!\s*[a-z])"
+)
 _LINE: Final = re.compile(r"\n")
 _WORD: Final = re.compile(r"[^\W\d_]{2}")
 _LATIN: Final = re.compile("[a-z]{3}")
@@ -215,6 +217,6 @@ def _tokens(text: str, words: Lexicon) -> list[Token]:
 
 
 def _finding(kind: str) -> str:
-    if kind == "normal.subject":
+    if kind in ("normal.subject", "normal.trait"):
         return ANY_FINDING
     return OTHER if kind in ("other", "aftermath") else kind.split(".")[1]

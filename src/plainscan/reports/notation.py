@@ -22,7 +22,8 @@ LANGUAGES: Final[tuple[Language, ...]] = ("chinese", "english")
 _SPACE: Final = r"[\s:-]+"
 # A gap stays within a clause and does not run over words that deny, join, or name another place or kind.
 _GAP: Final[dict[Language, str]] = {
-    "chinese": "(?:(?!硬膜|蛛网膜|帽状|头皮|腔隙|大于|小于|高于|低于|宽于|窄于|失去|丧失|未|无|没|不|伴|及|和)[^,.;:!?。、()]){0,10}?",
+    "chinese": "(?:(?!硬膜|蛛网膜|帽状|头皮|腔隙|大于|小于|高于|低于|宽于|窄于|失去|丧失|未|无|没|不|伴|及|和)"
+    "[^,.;:!?。、()]){0,10}?",
     "english": r"(?:(?!(?:and|or|nor|no|not|never|hardly|without|but|with|than|from|lost|loss|isn't|aren't|lacunar)\b)"
     rf"[\w/%']+{_SPACE}){{0,4}}?",
 }

@@ -10,7 +10,7 @@ that is not seen, a doubt about nothing named. These are kept as unknown too.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Final
@@ -22,6 +22,7 @@ from plainscan.reports.scope import Hollow, Scope, Stretch
 _HAN: Final = re.compile("[\u3400-\u9fff]+")
 _LATIN: Final = re.compile(r"[a-z]{2,}")
 _MEASURE: Final = re.compile(r"\d\s*(?:mm|cm|millimeter|centimeter|毫米|厘米)(?![\w/])")
+_DOCTOR: Final = r"dr\.?\s+(?:[a-z]\.?\s+)?[a-z]+|by:?\s+(?:[a-z]+[.,]?\s+){1,3}(?:md|phd|frcr)"  # and a name
 _LITERAL: Final = re.compile(r"[^()\[\]|.,\s]+")
 
 
@@ -41,10 +42,14 @@ def unaccounted(sentence: str, scope: Scope) -> list[tuple[int, int]]:
 
 def _unknown(sentence: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     words = _vocabulary()
-    text = words.together.sub(_blank, sentence[start:end])
+    text = sentence[start:end]
+    if _LATIN.search(text):
+        text = words.together.sub(_blank, text)
     for word in _LATIN.finditer(text):
         if word[0] not in words.english and word[0].removesuffix("s") not in words.english:
             yield start + word.start(), start + word.end()
+    if text.isascii():
+        return
     for run in _HAN.finditer(words.chinese.sub(_blank, text)):
         yield start + run.start(), start + run.end()
 
@@ -67,14 +72,20 @@ def _says(sentence: str, hollow: Hollow) -> bool:
 
 def _degrees(sentence: str, stretches: tuple[Stretch, ...]) -> Iterator[tuple[int, int]]:
     """Degrees and measures of a part of the head that nobody calls normal."""
-    texts = [sentence[stretch.start : stretch.end] for stretch in stretches]
-    if not any(_holds(text, "anatomy") for text in texts) or _holds(sentence, "slicing"):
+    found = [place for stretch in stretches if not stretch.excused for place in _telling(sentence, stretch)]
+    if not found or _holds(sentence, "slicing"):
         return
-    for stretch, text in zip(stretches, texts, strict=True):
-        if not stretch.excused:
-            places = [word.span() for word in _MEASURE.finditer(text)]
-            places += [word.span() for word in _vocabulary().words(text) if word[0] in _vocabulary().groups["degree"]]
-            yield from ((stretch.start + start, stretch.start + end) for start, end in places)
+    if any(_holds(sentence[stretch.start : stretch.end], "anatomy") for stretch in stretches):
+        yield from found
+
+
+def _telling(sentence: str, stretch: Stretch) -> Iterator[tuple[int, int]]:
+    words, degrees = _vocabulary(), _vocabulary().groups["degree"]
+    for word in words.words(sentence[stretch.start : stretch.end]):
+        if word[0] in degrees:
+            yield stretch.start + word.start(), stretch.start + word.end()
+    for measure in _MEASURE.finditer(sentence, stretch.start, stretch.end):
+        yield measure.span()
 
 
 def _holds(text: str, group: str) -> bool:
@@ -104,8 +115,17 @@ class _Vocabulary:
 
     def words(self, text: str) -> Iterator[re.Match[str]]:
         """Every plain Chinese term and every English word of a text."""
-        yield from self.chinese.finditer(text)
+        if not text.isascii():
+            yield from self.chinese.finditer(text)
         yield from _LATIN.finditer(text)
+
+
+def _by_head(terms: Iterable[str]) -> str:
+    """An expression of terms, the longest first, that looks at each first character once."""
+    tails: dict[str, list[str]] = {}
+    for term in sorted(terms, key=len, reverse=True):
+        tails.setdefault(term[0], []).append(re.escape(term[1:]))
+    return "|".join(f"{re.escape(head)}(?:{'|'.join(rest)})" for head, rest in tails.items())
 
 
 @cache
@@ -115,8 +135,8 @@ def _vocabulary() -> _Vocabulary:
     together = [term.replace("_", r"[\s/-]+") for term in terms if "_" in term]
     groups = {name: chinese.get(name, frozenset()) | english.get(name, frozenset()) for name in (*chinese, *english)}
     return _Vocabulary(
-        re.compile("|".join(sorted((term for term in terms if not term.isascii()), key=len, reverse=True))),
-        re.compile(rf"\b(?:{'|'.join(sorted(together, key=len, reverse=True))})\b"),
+        re.compile(_by_head(term for term in terms if not term.isascii())),
+        re.compile(rf"\b(?:{'|'.join([_DOCTOR, *sorted(together, key=len, reverse=True)])})\b"),
         frozenset(term for term in terms if term.isascii() and "_" not in term),
         groups,
     )
