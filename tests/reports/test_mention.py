@@ -30,6 +30,19 @@ def test_history_and_indication_are_not_read(report: str) -> None:
     assert said(report) == [("skull_fracture", "absent")]
 
 
+def test_a_field_after_the_description_ends_with_its_sentence_or_its_line() -> None:
+    assert said("Findings: No fracture. Comparison: None. Left mass.")[-1] == ("mass", "present")
+    assert said("FINDINGS: No fracture.\nADVICE\nCOMPARISON: None. Old films.\nLeft mass.")[-1] == ("mass", "present")
+
+
+def test_what_is_cut_short_goes_with_what_follows() -> None:
+    assert set(said("硬膜外、硬膜下及蛛网膜下腔均未见出血。")) == {
+        ("epidural_hemorrhage", "absent"),
+        ("subdural_hemorrhage", "absent"),
+        ("subarachnoid_hemorrhage", "absent"),
+    }
+
+
 def test_headings_are_found_in_brackets_with_colons_and_on_their_own_line() -> None:
     for report in (
         "所见：骨折。印象：骨折。",
@@ -78,6 +91,25 @@ def test_the_reach_of_a_cue(report: str, statuses: list[str]) -> None:
         ("No fracture with qwerty.", ["qwerty"]),
         ("No fracture or qwerty.", []),
         ("Qwerty is not seen.", []),
+        ("The septum pellucidum is not seen.", ["is not seen"]),
+        ("No septum pellucidum.", ["No"]),
+        ("No qwerty septum.", []),
+        ("The ventricles are large.", ["large"]),
+        ("The ventricles are large, no: normal.", ["large"]),
+        ("Head CT with 5 mm axial slices.", []),
+        ("Third ventricle of 14 mm.", ["14 mm"]),
+        ("Possible left frontal.", ["Possible"]),
+        ("Normal except the left insula.", ["except"]),
+        ("Brain qwerty in normal position.", ["qwerty"]),
+        ("Compared with 2020 the qwerty.", ["qwerty"]),
+        ("MRI of the qwerty is recommended.", ["qwerty"]),
+        ("History of a fall with qwerty.", ["qwerty"]),
+        ("Normal if the left is artifact.", ["if"]),
+        ("Signed by Jane Qwerty MD.", []),
+        ("Discussed with Dr. Qwerty by phone.", []),
+        ("侧脑室大。", ["大"]),
+        ("透明隔未显示。", ["未显示"]),
+        ("左额怪变境界清晰。", ["怪变"]),
         ("左额怪变，未见骨折。", ["怪变"]),
         ("怪变未见显示。", []),
         ("双侧脑沟不顺，未见骨折。", ["不顺"]),

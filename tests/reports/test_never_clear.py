@@ -1,6 +1,7 @@
 """Texts made to be misread: a finding or a doubt in unusual words in normal text must never be read as clear.
 
-One text a line; `|` stands for a line break. What the engine makes of them, present or uncertain, is left open.
+Beside them texts without finding, in the ways departments write, that must be. One text a line; `|` stands for a line
+break. Whether the former are read as present or as uncertain is left open.
 """
 
 from pathlib import Path
@@ -21,3 +22,12 @@ def texts(name: str) -> list[str]:
 @pytest.mark.parametrize("text", [*texts("never-clear-chinese.txt"), *texts("never-clear-english.txt")])
 def test_a_finding_or_a_doubt_in_unusual_words_is_never_read_as_clear(text: str) -> None:
     assert read_report(text)[ANY_FINDING].status in ("present", "uncertain")
+
+
+@pytest.mark.parametrize("text", [*texts("clear-chinese.txt"), *texts("clear-english.txt")])
+def test_a_text_without_finding_is_read_as_clear(text: str) -> None:
+    assert read_report(text)[ANY_FINDING].status == "absent"
+
+
+def test_thirty_texts_a_language_attack_the_engine() -> None:
+    assert min(len(texts(f"never-clear-{language}.txt")) for language in ("chinese", "english")) >= 30

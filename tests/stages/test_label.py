@@ -97,7 +97,7 @@ def test_any_finding_agrees_with_the_specific_ones(folder: Path) -> None:
 
 
 def test_uncertain_reports_are_counted_aloud(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run(folder, LabelSettings(reports=reports(folder, NORMAL, NORMAL + "姓名：张三。", BLEED)))
+    run(folder, LabelSettings(reports=reports(folder, NORMAL, NORMAL + "联系人张三。", BLEED)))
     said = capsys.readouterr().err
     assert "label: 1 reports are uncertain and label nothing" in said
     assert "张三" not in said

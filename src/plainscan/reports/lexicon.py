@@ -18,9 +18,11 @@ from plainscan.reports.notation import Language, heads, parse
 
 COMMA: Final = "comma"
 _FIRST: Final = ("pseudo", "variant", "normal")
-_NAMES: Final = ("finding", "group", "other")
+_SHADOWED: Final = ("finding", "group", "other", "normal")
 _PLURAL: Final = r"(?:e?s)?(?!\w)"
-_SHADOW: Final = "(?:线?影|病?灶|征象?)?"  # what may follow the name of a finding in Chinese and adds nothing
+SHADOW: Final = (
+    "(?:线?影|病?灶|征象?|发现|所见|改变|表现)?"  # what may follow the name of a finding in Chinese and adds nothing
+)
 
 
 Section: TypeAlias = Literal["findings", "impression", "skip"]
@@ -97,7 +99,7 @@ def _entries(table: dict[str, object], kind: str) -> Iterator[Entry]:
 def _ending(entry: Entry, language: Language) -> str:
     if language == "english":
         return _PLURAL if entry.phrase.rstrip(")]")[-1].isalnum() else ""
-    return _SHADOW if entry.kind.split(".")[0] in _NAMES and entry.phrase.rstrip(")]")[-1].isalnum() else ""
+    return SHADOW if entry.kind.split(".")[0] in _SHADOWED and entry.phrase.rstrip(")]")[-1].isalnum() else ""
 
 
 def _compile(

@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
-from plainscan.reports.lexicon import Token, lexicon
+from plainscan.reports.lexicon import SHADOW, Token, lexicon
 from plainscan.reports.scope import Hollow, Scope, Stretch
 
 # What is left of a Chinese stretch after its plain terms, and English words with the units that stick to numbers.
 _HAN: Final = re.compile("[\u3400-\u9fff]+")
 _LATIN: Final = re.compile(r"[a-z]{2,}")
-_MEASURE: Final = re.compile(r"\d\s*(?:mm|cm|millimeter|centimeter|毫米|厘米)(?![\w/])")
+_MEASURE: Final = re.compile(r"\d[\d.]*\s*(?:mm|cm|millimeter|centimeter|毫米|厘米)(?![\w/])")
 _DOCTOR: Final = r"dr\.?\s+(?:[a-z]\.?\s+)?[a-z]+|by:?\s+(?:[a-z]+[.,]?\s+){1,3}(?:md|phd|frcr)"  # and a name
 _LITERAL: Final = re.compile(r"[^()\[\]|.,\s]+")
 
@@ -101,7 +101,8 @@ def _blank(found: re.Match[str]) -> str:
 def _literals(phrase: str) -> re.Pattern[str]:
     """The words of a phrase as they stand in its line, longest first."""
     words = sorted(_LITERAL.findall(phrase.lower()), key=len, reverse=True)
-    return re.compile("|".join(rf"\b{re.escape(w)}(?:e?s)?\b" if w.isascii() else re.escape(w) for w in words))
+    patterns = [rf"\b{re.escape(word)}(?:e?s)?\b" if word.isascii() else re.escape(word) for word in words]
+    return re.compile("|".join([*patterns, f"{SHADOW}$"]))
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,10 @@ _CUES: Final[dict[str, _Reach]] = {"negation": "absent", "uncertainty": "uncerta
 _NAMES: Final = frozenset({"finding", "group", "other"})
 _EXCUSES: Final = frozenset({"normal", "variant"})
 _PROMISES: Final = frozenset({"affirmation.before", "terminator.before"})  # what follows them is there
+_CUT_SHORT: Final = "、及和与或/"
 _IF: Final = ("if", "(如")
 _JOINED: Final = re.compile(r"\s*(?:$|(?:and|or|nor)\b|[及或和与、/])")
+_NOW: Final = re.compile(r"\b(?:with|now|showing)\b|[现今]")
 _OR: Final = re.compile(r"\b(?:or|nor)\b")
 
 
@@ -152,12 +154,12 @@ class _Reader:
             self._cue(token, _CUES[kind], ahead, segment)
         elif kind == "aftermath":
             self._treated()
-            self._name(token, "present")
+            self._name(token, "present", segment)
         elif kind == "normal":
             sure = self.reach not in ("absent", "uncertain") or self._waiting is None
-            self._name(token, "absent" if sure else "uncertain")
+            self._name(token, "absent" if sure else "uncertain", segment)
         elif kind in _NAMES:
-            self._name(token, self.reach)
+            self._name(token, self.reach, segment)
         elif kind == "variant":
             self._waiting, self._named = None, True
         elif kind in ("affirmation", "terminator"):
@@ -166,14 +168,24 @@ class _Reader:
             if token.kind in _PROMISES and segment.goes_on_after(token):
                 self._waiting = token
 
-    def _name(self, token: Token, reach: _Reach) -> None:
+    def _name(self, token: Token, reach: _Reach, segment: _Segment) -> None:
+        for i in range(len(self.found) - 1, -1, -1):  # 硬膜外、硬膜下未见出血: what is cut short goes with what follows
+            before = self.found[i][0]
+            if before.start < segment.start or segment.text[before.end - segment.start - 1] not in _CUT_SHORT:
+                break
+            self.found[i] = before, reach
         self.found.append((token, reach))
         self._waiting, self._named = None, True
 
     def _between(self, end: int, segment: _Segment, excused: bool) -> None:
         """Keep a stretch without phrases, unless it is denied or past."""
-        if self._place < end and self.reach not in ("absent", "history"):
-            self.open.append(Stretch(self._place, end, segment.start, excused))
+        start = self._place
+        if self.reach == "history" and (now := _NOW.search(segment.text, start - segment.start, end - segment.start)):
+            start = segment.start + now.end()  # "history of a fall with": what follows need not be past
+        elif self.reach in ("absent", "history"):
+            return
+        if start < end:
+            self.open.append(Stretch(start, end, segment.start, excused))
 
     def _cue(self, token: Token, reach: _Reach, forward: bool, segment: _Segment) -> None:
         if not forward:
@@ -196,7 +208,9 @@ class _Reader:
 
     def _color(self, reach: _Reach) -> None:
         behind = self.found[self._back :]
-        self.found[self._back :] = [(token, "history" if old == "history" else reach) for token, old in behind]
+        self.found[self._back :] = [
+            (token, "history" if old == "history" else _of(token, reach)) for token, old in behind
+        ]
 
     def _treated(self) -> None:
         """What was there before a treatment is past; what is said to be gone stays gone."""
@@ -256,6 +270,11 @@ def _goes_on(segments: Sequence[_Segment], words: Lexicon) -> bool:
         return True
     list_of_it = takewhile(lambda segment: segment is first or not segment.denies(), segments)
     return words.language == "english" and any(_OR.search(segment.text) for segment in list_of_it)
+
+
+def _of(token: Token, reach: _Reach) -> _Reach:
+    """What a cue behind a phrase makes of it: normality that is denied is no normality."""
+    return "uncertain" if reach == "absent" and token.kind.startswith("normal") else reach
 
 
 def _names(token: Token) -> bool:
