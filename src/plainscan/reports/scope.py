@@ -137,6 +137,7 @@ class _Reader:
             self.open.append(Stretch(self._place, end, segment.start, excused=True))
         else:
             self._between(end, segment, excused)
+        self._complete(segment, "uncertain")  # nothing follows: 硬膜下及蛛网膜下腔 names no blood
         if self._waiting and self._waiting.kind in _PROMISES:
             self.settle(end)
         self._place = end
@@ -169,13 +170,17 @@ class _Reader:
                 self._waiting = token
 
     def _name(self, token: Token, reach: _Reach, segment: _Segment) -> None:
-        for i in range(len(self.found) - 1, -1, -1):  # 硬膜外、硬膜下未见出血: what is cut short goes with what follows
+        self._complete(segment, reach)
+        self.found.append((token, reach))
+        self._waiting, self._named = None, True
+
+    def _complete(self, segment: _Segment, reach: _Reach) -> None:
+        """What was cut short goes with what follows: 硬膜外、硬膜下未见出血."""
+        for i in range(len(self.found) - 1, -1, -1):
             before = self.found[i][0]
             if before.start < segment.start or segment.text[before.end - segment.start - 1] not in _CUT_SHORT:
                 break
             self.found[i] = before, reach
-        self.found.append((token, reach))
-        self._waiting, self._named = None, True
 
     def _between(self, end: int, segment: _Segment, excused: bool) -> None:
         """Keep a stretch without phrases, unless it is denied or past."""
