@@ -43,7 +43,46 @@ def test_a_value_that_many_patients_share_stands_for_unknown_and_is_counted() ->
     many = headers(*((f"P{i}", None, 1, None, None) for i in range(twins.MOST_PATIENTS + 1)))
     pairs, passed = twins.header_pairs(many)
     assert pairs == []
-    assert passed == {"same_person": 1, "same_accession": 0, "same_frame": 0}
+    assert passed == dict.fromkeys(twins.HEADERS, 0) | {"same_person": 1}
+
+
+def of_identifiers(*rows: tuple[str, str | None, int | None], drop_zeros: bool = False) -> list[twins.Pair]:
+    """Pairs of studies of which only identifier, sex and person are known."""
+    return twins.header_pairs(headers(*((*row, None, None) for row in rows)), drop_zeros)[0]
+
+
+@pytest.mark.parametrize("other", ["mr-12a", " MR-12A ", "MR -12 A", "ＭＲ－１２Ａ", "MR-12A\0", "M\u200bR-12a"])
+def test_identifiers_that_differ_in_case_blanks_or_width_are_one_patients(other: str) -> None:
+    pairs = of_identifiers(("MR-12A", "M", 1), (other, None, 2), ("MR-12B", "M", 3))
+    assert pairs == [twins.Pair("same_identifier", 1.0, 0, 0, 1)]
+
+
+def test_one_identifier_in_two_ways_is_no_pair_where_the_sexes_differ() -> None:
+    assert of_identifiers(("ab1", "M", None), ("AB1", "F", None)) == []
+
+
+@pytest.mark.parametrize(("one", "other"), [("", " "), ("0", "00"), ("-", " - "), ("a07", "a7"), ("7", "70")])
+def test_identifiers_that_say_nothing_or_something_else_are_no_pair(one: str, other: str) -> None:
+    assert of_identifiers((one, None, None), (other, None, None)) == []
+
+
+def test_leading_zeros_alone_are_a_weak_hint_unless_a_person_knows_better() -> None:
+    rows = (("0017", "F", None), ("17", "F", 4), (" 017", None, None))
+    assert {pair[:2] for pair in of_identifiers(*rows)} == {("same_digits", 0.5)}
+    assert len(of_identifiers(*rows)) == 3
+    assert {pair[:2] for pair in of_identifiers(*rows, drop_zeros=True)} == {("same_identifier", 1.0)}
+
+
+@pytest.mark.parametrize("other", [("17", "M", 4), ("17", "F", 5), ("0017 ", "F", 4)])
+def test_a_weak_hint_gives_way_to_another_sex_another_name_and_better_evidence(
+    other: tuple[str, str, int],
+) -> None:
+    found = of_identifiers(("0017", "F", 4), other)
+    assert [pair for pair in found if pair.kind == "same_digits"] == []
+
+
+def test_what_any_study_of_a_patient_says_counts_not_the_first_alone() -> None:
+    assert of_identifiers(("ab", None, None), ("ab", "M", None), ("AB", "F", None)) == []
 
 
 def planted(change: str, thickness_mm: float = 5.0) -> list[twins.Pair]:

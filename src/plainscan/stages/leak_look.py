@@ -71,14 +71,14 @@ def find_pairs(folder: Path, prepared: pl.DataFrame, studies: pl.DataFrame, sett
         studies: From ``study_table``.
         settings: The section ``leak``.
     """
-    pairs, passed = twins.header_pairs(studies)
+    pairs, passed = twins.header_pairs(studies, settings.drop_zeros)
     remarks = [
         f"{count} values of {kind} are shared by too many patients and mean nothing"
         for kind, count in passed.items()
         if count
     ]
     if studies.select(pl.col("person", "accession", "frame_of_reference_uid").is_null().all()).row(0) == (True,) * 3:
-        remarks.append("no headers to compare: no catalogue, or names, accession numbers and frames are not in it")
+        remarks.append("no headers to compare but identifiers: no names, accession numbers or frames in a catalogue")
     slices, study = RunSlices(folder), _numbers(prepared, studies)
     pairs += _by_pixels(slices, prepared, study, studies)
     features = _features(slices, prepared, study, settings) if settings.slices else None
