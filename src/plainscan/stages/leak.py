@@ -20,12 +20,12 @@ from plainscan.bundle import located
 from plainscan.cohort.leak import leaked_patients, open_leaks, verify_leaks
 from plainscan.cohort.twins import KINDS, WEAK, Pair, groups
 from plainscan.config import LeakSettings
-from plainscan.errors import TableError
 from plainscan.stages.chain import check_fresh
 from plainscan.stages.joined import JOINS, Accepted, read_accepted
 from plainscan.stages.leak_look import find_pairs, study_table
 from plainscan.stages.leak_meter import METER_FILE, METER_PICTURE, meter
 from plainscan.stages.record import Counts, recorded, say
+from plainscan.stages.twice import whole_search
 from plainscan.tables import CATALOGUE, COHORT, LEAKS, PREPARED, SHARD_FOLDER, from_rows, read, whole_file, write
 
 JOINS_FILE: Final = "joins.csv"
@@ -60,16 +60,9 @@ def refuse_leaks(folder: Path) -> None:
         LeakError: See ``cohort.leak.verify_leaks``.
         TableError: The search that began last did not end, so the table is of an earlier one, perhaps another split.
     """
-    if LEAKS.path(folder).is_file():
-        if not (folder / "leak.run.json").is_file():
-            raise TableError(
-                "the search for leaks that began last did not end",
-                where=str(LEAKS.path(folder)),
-                expected="the table of the last search",
-                remedy="Run `plainscan leak` again.",
-                code="stale",
-            )
-        verify_leaks(read(folder, LEAKS))
+    leaks = whole_search(folder)
+    if leaks is not None:
+        verify_leaks(leaks)
 
 
 def accepted_note(folder: Path) -> list[str]:
