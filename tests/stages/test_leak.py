@@ -242,6 +242,16 @@ def test_a_split_by_image_is_said_and_not_stopped(tmp_path: Path, capsys: pytest
     assert "split by image" in capsys.readouterr().err
 
 
+def test_a_study_that_comes_again_upside_down_is_found(tmp_path: Path) -> None:
+    shard = build(tmp_path) / tables.SHARD_FOLDER / "shard-0000.npy"
+    pixels = np.load(shard)
+    pixels[9 * SLICES : 10 * SLICES] = pixels[2 * SLICES : 3 * SLICES, :, ::-1]
+    np.save(shard, pixels)
+    look(prepare(tmp_path, unit="image"))
+    (row,) = tables.read(tmp_path, tables.LEAKS).to_dicts()
+    assert (row["kind"], row["study_uid"][-3:], row["other_study_uid"][-3:]) == ("mirrored", "002", "009")
+
+
 def test_a_split_by_image_stops_nothing_where_each_picture_is_a_study_of_its_own(tmp_path: Path) -> None:
     build(tmp_path, again={9: 2})
     for table in (tables.CATALOGUE, tables.COHORT, tables.LABELS):

@@ -27,7 +27,7 @@ KINDS: Final = {
     "same_pixels": "slices that are equal to the last bit",
     "twin": "the same slices in another thickness or kernel",
     "same_images": "nearly equal slices: a second UID, another window, JPEG, a crop",
-    "mirrored": "nearly equal slices with left and right changed",
+    "mirrored": "nearly equal slices with left and right, top and bottom, or both changed",
     "alike": "heads that look like one person's to the network",
     "same_digits": "patient identifiers that differ in leading zeros alone",
 }
@@ -162,7 +162,7 @@ def image_pairs(prints: Prints, studies: pl.DataFrame) -> list[Pair]:
     rows = _rows_of(prints.study)
     rebuilt = studies.select("slice_thickness_mm", "convolution_kernel").rows()
     found: dict[tuple[int, int], Pair] = {}
-    for kind, queries in (("mirrored", prints.mirrored), ("same_images", prints.prints)):
+    for kind, queries in (*(("mirrored", turned) for turned in prints.mirrored), ("same_images", prints.prints)):
         for a, b in near_pairs(queries, prints.prints, prints.study, NEAR):
             one, other = queries[rows[a]], prints.prints[rows[b]]
             wanted = min(LEAST_SLICES, len(one), len(other))

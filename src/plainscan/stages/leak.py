@@ -29,7 +29,7 @@ from plainscan.stages.twice import whole_search
 from plainscan.tables import CATALOGUE, COHORT, LEAKS, PREPARED, SHARD_FOLDER, from_rows, read, whole_file, write
 
 JOINS_FILE: Final = "joins.csv"
-RULES: Final = "leak-2"  # the name of thresholds and measures; change it with any change that moves a pair
+RULES: Final = "leak-3"  # the name of thresholds and measures; change it with any change that moves a pair
 
 
 def run(folder: Path, settings: LeakSettings) -> Counts:

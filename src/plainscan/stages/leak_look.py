@@ -119,20 +119,21 @@ def _by_pixels(
     known = np.concatenate(fitted)
     whitening = fingerprint.Whitening.fit(known) if len(known) > fingerprint.SLICES_PER_PART else None
     digests: list[tuple[bytes, int]] = []
-    parts: list[tuple[NDArray[np.intp], Floats, Floats]] = []
+    parts: list[tuple[NDArray[Any], ...]] = []
     for some, hu in track(_batches(slices, prepared, rows), "leak", total=-(-len(rows) // BATCH)):
         shown = hu.astype(np.float32).std(axis=(1, 2)) > PLAIN_HU
         digests += [(twins.digest(plane), int(study[row])) for plane, row in zip(hu[shown], some[shown], strict=True)]
         cells = fingerprint.grid(hu)
         told = fingerprint.informative(cells)
         if whitening is not None and told.any():
-            mirrored = np.ascontiguousarray(cells[told][:, :, ::-1])
-            parts.append((study[some[told]], whitening.of(cells[told]), whitening.of(mirrored)))
+            views = (cells[told], *fingerprint.mirrors(cells[told]))
+            parts.append((study[some[told]], *map(whitening.of, views)))
     pairs = twins.equal_pairs(digests)
     if parts:
-        owner, prints, mirrored = (np.concatenate(part) for part in zip(*parts, strict=True))
+        owner, *seen = (np.concatenate(part) for part in zip(*parts, strict=True))
         order = np.argsort(owner, kind="stable")
-        pairs += twins.image_pairs(fingerprint.Prints(owner[order], prints[order], mirrored[order]), studies)
+        prints, *turned = (view[order] for view in seen)
+        pairs += twins.image_pairs(fingerprint.Prints(owner[order], prints, tuple(turned)), studies)
     return pairs
 
 
