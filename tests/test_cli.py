@@ -83,6 +83,13 @@ def test_the_run_folder_may_be_given_as_argument_option_or_table(tmp_path: Path)
         cli._run_folder(None, table)
 
 
+@pytest.mark.parametrize("window", [["--window", "40/120"], ["--window=40/120"], ["--window", "40", "120"]])
+def test_a_window_may_be_given_as_configuration_files_write_it(window: list[str], tmp_path: Path) -> None:
+    done = run("predict", str(tmp_path / "nothing"), *window, "--out", str(tmp_path / "out"))
+    assert done.returncode == 2
+    assert "nothing: no such file or folder" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [(["scan", "", "--out", "x"], "an empty argument"), (["scan", "a", "--out", ""], "--out: an empty argument"),

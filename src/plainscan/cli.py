@@ -160,6 +160,24 @@ def _refuse_empty(arguments: list[str]) -> None:
             raise ConfigError("an empty argument", where=where, expected="a value", remedy="Is a variable not set?")
 
 
+def _spread_window(arguments: list[str]) -> list[str]:
+    """`--window 40/120`, as `--windows` and configuration files write it, as the two values that Typer asks for.
+
+    >>> _spread_window(["--window", "40/120", "--out", "a/b"]), _spread_window(["--window=40/120"])
+    (['--window', '40', '120', '--out', 'a/b'], ['--window', '40', '120'])
+    """
+    spread: list[str] = []
+    for argument in arguments:
+        name, joined, value = argument.partition("=")
+        if name == "--window" and joined:
+            spread += [name, *value.split("/")]
+        elif spread[-1:] == ["--window"]:
+            spread += argument.split("/")
+        else:
+            spread.append(argument)
+    return spread
+
+
 for _stage, (_section, _positional) in STAGES.items():
     _add(_stage, _section, _positional)
 
@@ -208,7 +226,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     def call() -> None:
         _refuse_empty(given)
-        app(given, standalone_mode=True)
+        app(_spread_window(given), standalone_mode=True)
 
     sys.exit(_guard(call))
 

@@ -240,6 +240,10 @@ class LeakSettings(Section):
     accepted: FilePath | None = Field(
         None, description="CSV with pair, who and why: pairs that may stay on two sides, by name."
     )
+    drop_zeros: bool = Field(
+        False,
+        description="Patient identifiers of digits that differ in leading zeros alone are one patient's, not a hint.",
+    )
     model: BundlePath = Field(SHIPPED, description="Bundle whose features are compared; it is not trained.")
     slices: Annotated[int, Field(ge=0)] = Field(
         12, description="Slices of a study that the network looks at, evenly spaced. 0: no features, no leak meter."

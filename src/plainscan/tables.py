@@ -274,7 +274,7 @@ SLICE_LABELS: Final = Table(
 )
 
 # Pairs of studies that share a person or pixels under two patient identifiers. `pair` names one in a file of accepted
-# pairs; `crosses` where the two are in different splits of the prepared table; the last two say who accepted it.
+# pairs; `crosses` where the two are in different splits and therefore stop a run; the last two say who accepted it.
 LEAKS: Final = Table(
     "leaks",
     {

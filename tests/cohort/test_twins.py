@@ -43,15 +43,61 @@ def test_a_value_that_many_patients_share_stands_for_unknown_and_is_counted() ->
     many = headers(*((f"P{i}", None, 1, None, None) for i in range(twins.MOST_PATIENTS + 1)))
     pairs, passed = twins.header_pairs(many)
     assert pairs == []
-    assert passed == {"same_person": 1, "same_accession": 0, "same_frame": 0}
+    assert passed == dict.fromkeys(twins.HEADERS, 0) | {"same_person": 1}
+
+
+def of_identifiers(*rows: tuple[str, str | None, int | None], drop_zeros: bool = False) -> list[twins.Pair]:
+    """Pairs of studies of which only identifier, sex and person are known."""
+    return twins.header_pairs(headers(*((*row, None, None) for row in rows)), drop_zeros)[0]
+
+
+@pytest.mark.parametrize("other", ["mr-12a", " MR-12A ", "MR -12 A", "ＭＲ－１２Ａ", "MR-12A\0", "M\u200bR-12a"])
+def test_identifiers_that_differ_in_case_blanks_or_width_are_one_patients(other: str) -> None:
+    pairs = of_identifiers(("MR-12A", "M", 1), (other, None, 2), ("MR-12B", "M", 3))
+    assert pairs == [twins.Pair("same_identifier", 1.0, 0, 0, 1)]
+
+
+def test_one_identifier_in_two_ways_is_no_pair_where_the_sexes_differ() -> None:
+    assert of_identifiers(("ab1", "M", None), ("AB1", "F", None)) == []
+
+
+@pytest.mark.parametrize(("one", "other"), [("", " "), ("0", "00"), ("-", " - "), ("a07", "a7"), ("7", "70")])
+def test_identifiers_that_say_nothing_or_something_else_are_no_pair(one: str, other: str) -> None:
+    assert of_identifiers((one, None, None), (other, None, None)) == []
+
+
+def test_leading_zeros_alone_are_a_weak_hint_unless_a_person_knows_better() -> None:
+    rows = (("0017", "F", None), ("17", "F", 4), (" 017", None, None))
+    assert {pair[:2] for pair in of_identifiers(*rows)} == {("same_digits", 0.5)}
+    assert len(of_identifiers(*rows)) == 3
+    assert {pair[:2] for pair in of_identifiers(*rows, drop_zeros=True)} == {("same_identifier", 1.0)}
+
+
+@pytest.mark.parametrize("other", [("17", "M", 4), ("17", "F", 5), ("0017 ", "F", 4)])
+def test_a_weak_hint_gives_way_to_another_sex_another_name_and_better_evidence(
+    other: tuple[str, str, int],
+) -> None:
+    found = of_identifiers(("0017", "F", 4), other)
+    assert [pair for pair in found if pair.kind == "same_digits"] == []
+
+
+def test_what_any_study_of_a_patient_says_counts_not_the_first_alone() -> None:
+    assert of_identifiers(("ab", None, None), ("ab", "M", None), ("AB", "F", None)) == []
+
+
+MIRRORS = {
+    "left and right": lambda hu: hu[:, :, ::-1],
+    "top and bottom": lambda hu: hu[:, ::-1],
+    "half a turn": lambda hu: hu[:, ::-1, ::-1],
+}
 
 
 def planted(change: str, thickness_mm: float = 5.0) -> list[twins.Pair]:
     """Forty people; number 40 is number 3 again, changed."""
     hu = [study(seed) for seed in range(40)]
     again = hu[3]
-    if change == "mirrored":
-        again = again[:, :, ::-1]
+    if change in MIRRORS:
+        again = MIRRORS[change](again)
     elif change == "thick":
         again = ((again[:-1:2].astype(float) + again[1::2]) / 2).astype(np.int16)
     elif change == "window":
@@ -62,7 +108,7 @@ def planted(change: str, thickness_mm: float = 5.0) -> list[twins.Pair]:
     prints = fp.Prints(
         np.repeat(np.arange(41), [len(one) for one in hu]),
         np.concatenate([whitening.of(one) for one in cells]),
-        np.concatenate([whitening.of(np.ascontiguousarray(one[:, :, ::-1])) for one in cells]),
+        tuple(map(whitening.of, fp.mirrors(np.concatenate(cells)))),
     )
     studies = pl.DataFrame({"slice_thickness_mm": [5.0] * 40 + [thickness_mm], "convolution_kernel": [None] * 41})
     return twins.image_pairs(prints, studies.cast({"convolution_kernel": pl.String}))
@@ -74,7 +120,7 @@ def planted(change: str, thickness_mm: float = 5.0) -> list[twins.Pair]:
         ("none", 5.0, "same_images"),
         ("window", 5.0, "same_images"),
         ("thick", 10.0, "twin"),
-        ("mirrored", 5.0, "mirrored"),
+        *((change, 5.0, "mirrored") for change in MIRRORS),
     ],
 )
 def test_a_study_again_is_found_whatever_was_done_to_it_and_nobody_else(

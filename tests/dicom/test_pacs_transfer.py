@@ -16,7 +16,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian
 from tests.dicom.build import ROOT, ct, encode
 from tests.dicom.pacs_fake import FakePacs, Time, instance, transfer
 
-from plainscan.dicom.pacs import FoundStudy, Keep, Query, hashed
+from plainscan.dicom.pacs import FoundStudy, Keep, Query, failure, hashed
 from plainscan.dicom.pacs_pace import LOST, Pace
 from plainscan.dicom.pacs_shelf import Shelf
 from plainscan.errors import PacsError, StorageError
@@ -53,6 +53,29 @@ def test_a_study_that_stays_incomplete_is_partial_and_says_what_is_missing(tmp_p
     assert outcome.missing == (f"{ROOT}1.1.3",)
     assert time.waits == [2.0, 2.0, 4.0]
     assert len(pacs.sent) == 4
+
+
+@pytest.mark.parametrize("large_first", [True, False])
+def test_an_instance_that_is_too_large_does_not_keep_another_series_from_being_tried_again(
+    tmp_path: Path, large_first: bool
+) -> None:
+    large, slow = (f"{ROOT}1.1", f"{ROOT}1.2") if large_first else (f"{ROOT}1.2", f"{ROOT}1.1")
+    asked: list[str] = []
+
+    class OneIsTooLarge(FakePacs):
+        def bring(self, study_uid: str, series_uid: str, instances: Collection[str], whole: bool, keep: Keep) -> None:
+            asked.append(series_uid)
+            if series_uid == large:
+                raise failure("too_large")
+            if asked.count(slow) == 1:
+                raise failure("not_sent")
+            super().bring(study_uid, series_uid, instances, whole, keep)
+
+    pacs = OneIsTooLarge()
+    pacs.listings[STUDY.uid] = {series: [f"{series}.{n}" for n in (1, 2)] for series in sorted((large, slow))}
+    outcome = transfer(tmp_path, pacs).bring(STUDY)
+    assert (outcome.state, outcome.code, outcome.missing) == ("partial", "too_large", (f"{large}.1", f"{large}.2"))
+    assert (asked.count(large), asked.count(slow)) == (2, 2)  # and not again and again
 
 
 def test_a_study_of_which_nothing_comes_has_failed(tmp_path: Path) -> None:

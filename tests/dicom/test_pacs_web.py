@@ -125,10 +125,10 @@ def test_a_status_says_what_to_do(status: int, code: str) -> None:
 
 
 def test_a_file_without_end_is_given_up_at_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pacs_web, "FILE_BYTES", 4 << 20)
+    monkeypatch.setattr(pacs_web, "INSTANCE_BYTES", 4 << 20)
     tracemalloc.start()
     with answering(kind="application/dicom", parts=(bytes(1 << 20),) * 64) as port:
-        assert code_of(port) == "refused"
+        assert code_of(port) == "too_large"
     assert tracemalloc.get_traced_memory()[1] < 24 << 20
     tracemalloc.stop()
 

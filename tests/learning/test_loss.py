@@ -5,7 +5,7 @@ import math
 import numpy as np
 import torch
 
-from plainscan.learning.loss import HEAVIEST, SPOT_CELLS, mask_loss, masked_loss, positive_weights
+from plainscan.learning.loss import HEAVIEST, SPOT_CELLS, mask_loss, masked_loss, overlap_loss, positive_weights
 
 NAN = float("nan")
 
@@ -57,3 +57,25 @@ def test_a_false_spot_of_some_cells_costs_as_much_as_a_missed_finding() -> None:
 def test_a_perfect_map_costs_nothing() -> None:
     masks = (torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(0)) > 0.8).float()
     assert mask_loss(masks * 80 - 40, masks, torch.ones(3)).item() < 1e-6
+
+
+def test_overlap_is_lost_by_half_when_half_of_a_finding_is_outlined() -> None:
+    masks = torch.zeros(1, 2, 8, 8)
+    masks[0, 1, :4] = 1.0
+    half = torch.full((1, 2, 8, 8), -80.0)
+    half[0, 1, :2] = 80.0
+    assert math.isclose(overlap_loss(half, masks).item(), 1 - 2 * 16 / (16 + 32), rel_tol=1e-6)
+    assert overlap_loss(masks * 160 - 80, masks).item() < 1e-6
+
+
+def test_overlap_asks_nothing_of_slices_and_findings_without_a_mask() -> None:
+    maps = torch.zeros(2, 3, 8, 8, requires_grad=True)
+    masks = torch.zeros(2, 3, 8, 8)
+    masks[0, 0, 0, 0] = 1.0
+    (gradient,) = torch.autograd.grad(overlap_loss(maps, masks), maps)
+    assert gradient[0, 0].abs().sum() > 0
+    assert gradient[1].abs().sum() == gradient[0, 1:].abs().sum() == 0
+
+
+def test_overlap_of_nothing_is_zero() -> None:
+    assert overlap_loss(torch.ones(2, 3, 4, 4), torch.zeros(2, 3, 4, 4)).item() == 0

@@ -14,7 +14,7 @@ from tests.evaluation import tiny
 from plainscan import tables
 from plainscan.bundle import write_bundle
 from plainscan.config import EvaluateSettings, ImagesSettings, SplitSettings
-from plainscan.errors import BundleError, ConfigError, LabelError, LeakError, SplitError, UserError
+from plainscan.errors import BundleError, ConfigError, LabelError, LeakError, SplitError, TableError, UserError
 from plainscan.stages import evaluate, images, split
 from plainscan.stages.lineage import PATIENTS, pseudonyms
 
@@ -173,6 +173,60 @@ def test_a_bundle_that_has_seen_the_identifier_that_a_patient_had_before_a_join_
     split.run(run, SplitSettings(train=0.4, tune=0.2, test=0.4, joined=joins))
     bundle = _bundle(tmp_path / "bundle", **{PATIENTS: pseudonyms(f"p{i}" for i in range(PATIENTS_IN_ALL))})
     _refused(run, _settings(bundle, split="test"), LeakError, "3 of 6 patient identifiers to judge were training")
+
+
+def _leaks(run: Path, *pairs: tuple[str, str]) -> None:
+    """What `leak` would leave that found one person under two patient identifiers."""
+    study = dict(tables.read(run, tables.COHORT).select("patient_id", "study_uid").iter_rows())
+    rows = [
+        {"pair": f"L{a}{b}", "kind": "same_person", "study_uid": study[a], "other_study_uid": study[b], "crosses": True}
+        for a, b in pairs
+    ]
+    tables.write(tables.from_rows(rows, tables.LEAKS), run, tables.LEAKS)
+    (run / "leak.run.json").write_text("{}")
+
+
+def test_one_person_under_two_identifiers_is_warned_of_and_counts_as_one_patient_once_joined(
+    labeled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, bundle = _copy(labeled, tmp_path), _bundle(tmp_path / "bundle", **{PATIENTS: []})
+    _leaks(run, ("p1", "p3"))
+    evaluate.run(run, _settings(bundle))
+    metrics = json.loads((_results(run) / "metrics.json").read_text())
+    assert (metrics["counts"]["test_patients"], metrics["counted_twice"]["pairs"]) == (9, 1)
+    warned = "2 of the patients judged may be 1: `leak` found a pair of their studies"
+    assert any(warned in line for line in metrics["warnings"])
+    assert warned in capsys.readouterr().err
+    assert "may be 1: `leak` found a pair" in (_results(run) / "report.html").read_text()
+
+    joins = tmp_path / "joins.csv"
+    joins.write_text("patient_id,same_as\np3,p1\n")
+    split.run(run, SplitSettings(train=0.4, tune=0.2, test=0.4, joined=joins))
+    evaluate.run(run, _settings(bundle))
+    metrics = json.loads((_results(run) / "metrics.json").read_text())
+    assert (metrics["counts"]["test_patients"], metrics["counted_twice"]["identifiers"]) == (8, 9)
+    assert {e["clusters"] for e in metrics["figures"] if (e["figure"], e["finding"]) == ("auc", "any_finding")} == {8}
+    assert not any("`leak` found" in line for line in metrics["warnings"])
+    assert warned not in capsys.readouterr().err
+
+
+def test_joins_of_an_earlier_cohort_are_refused(labeled: Path, tmp_path: Path) -> None:
+    run, joins = _copy(labeled, tmp_path), tmp_path / "joins.csv"
+    joins.write_text("patient_id,same_as\np3,p1\n")
+    split.run(run, SplitSettings(train=0.4, tune=0.2, test=0.4, joined=joins))
+    cohort = tables.read(run, tables.COHORT)
+    tables.write(cohort.with_columns(pl.lit("x").alias("manufacturer")), run, tables.COHORT)
+    _refused(run, _settings(_bundle(tmp_path / "bundle")), TableError, "changed since `split` read it")
+
+
+def test_a_bundle_that_has_seen_whom_leak_takes_for_a_judged_patient_is_refused(labeled: Path, tmp_path: Path) -> None:
+    run = _copy(labeled, tmp_path)
+    split.run(run, SplitSettings(train=0.4, tune=0.2, test=0.4))
+    where = dict(tables.read(run, tables.MANIFEST).select("patient_id", "split").iter_rows())
+    seen, judged = (next(name for name, side in where.items() if side == wanted) for wanted in ("train", "test"))
+    _leaks(run, (seen, judged))
+    bundle = _bundle(tmp_path / "bundle", **{PATIENTS: pseudonyms([seen])})
+    _refused(run, _settings(bundle, split="test"), LeakError, "1 patient identifiers that `leak` takes for those of")
 
 
 def test_a_bundle_that_does_not_name_its_patients_is_judged_with_a_warning(labeled: Path, tmp_path: Path) -> None:

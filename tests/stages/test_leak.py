@@ -20,20 +20,27 @@ PEOPLE, SLICES = 30, 8
 SECRETS = ("Wang^Li", "QQ", "1.2.840.77.")
 
 
-def build(folder: Path, *, person: dict[int, int] | None = None, again: dict[int, int] | None = None) -> Path:
+def build(
+    folder: Path,
+    *,
+    person: dict[int, int] | None = None,
+    again: dict[int, int] | None = None,
+    patient: dict[int, str] | None = None,
+) -> Path:
     """A run folder with cohort, labels, catalogue and pixels; person i has study 2i and 2i + 1.
 
     Args:
         folder: Where.
         person: Study -> number of its name and birth date.
         again: Study -> study whose pixels it has.
+        patient: Person -> patient identifier.
     """
     rows, pixels = [], []
     for number in range(2 * PEOPLE):
         pixels.append(study(1000 + (again or {}).get(number, number), SLICES))
         rows += [
             {
-                "patient_id": f"Wang^Li{number // 2:02d}",
+                "patient_id": (patient or {}).get(number // 2, f"Wang^Li{number // 2:02d}"),
                 "study_uid": f"1.2.840.77.{number:03d}",
                 "series_uid": f"s{number:03d}",
                 "instance_uid": f"QQ{number:03d}.{i}",
@@ -89,6 +96,18 @@ def crossing(folder: Path) -> tuple[int, int]:
     return number["train"], number["test"]
 
 
+def apart(folder: Path) -> None:
+    """Split until the studies of the first two people are on two sides, and prepare."""
+    for seed in range(20):
+        prepare(folder, seed=seed)
+        splits = (
+            tables.read(folder, tables.PREPARED).sort("study_uid").group_by("study_uid", maintain_order=True).first()
+        )
+        if splits["split"][0] != splits["split"][2]:
+            return
+    pytest.fail("always on one side")
+
+
 @pytest.mark.parametrize("kind", ["same_person", "same_pixels"])
 def test_a_pair_across_splits_stops_until_it_is_kept_together(
     tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]
@@ -111,6 +130,42 @@ def test_a_pair_across_splits_stops_until_it_is_kept_together(
     assert (tmp_path / leak.JOINS_FILE).read_text(encoding="utf-8") == joins, "joins are not forgotten once joined"
     said = capsys.readouterr()
     assert not [secret for secret in SECRETS if secret in said.err + said.out]
+
+
+def test_an_identifier_written_in_two_ways_stops_until_it_is_kept_together_and_is_not_printed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    apart(build(tmp_path, patient={1: "ｗａｎｇ^LI 00"}))
+    with pytest.raises(LeakError, match=r"1 same_identifier \(one patient identifier, written in two ways\)") as caught:
+        look(tmp_path)
+    said = capsys.readouterr()
+    assert not [secret for secret in (*SECRETS, "ｗａｎｇ") if secret in said.err + said.out + str(caught.value)]
+    (row,) = tables.read(tmp_path, tables.LEAKS).to_dicts()
+    assert (row["kind"], row["slices"], row["crosses"]) == ("same_identifier", 0, True)
+    prepare(tmp_path, joined=tmp_path / leak.JOINS_FILE)
+    assert look(tmp_path)["across splits"] == 0
+
+
+def test_leading_zeros_are_a_hint_that_stops_nothing_until_a_person_says_more(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    apart(build(tmp_path, patient={0: "770", 1: "0000770"}))
+    tables.CATALOGUE.path(tmp_path).unlink()  # no names that would speak against it
+    assert look(tmp_path) == {"studies": 60, "pairs": 1, "across splits": 0, "accepted": 0}
+    said = capsys.readouterr()
+    assert (
+        "1 same_digits (patient identifiers that differ in leading zeros alone): a hint that stops nothing" in said.err
+    )
+    assert "770" not in said.err + said.out
+    (row,) = tables.read(tmp_path, tables.LEAKS).to_dicts()
+    assert (row["kind"], row["strength"], row["crosses"]) == ("same_digits", 0.5, False)
+    assert (tmp_path / leak.JOINS_FILE).read_text(encoding="utf-8") == "patient_id,same_as\n"
+    with pytest.raises(LeakError, match="1 same_identifier"):
+        look(tmp_path, drop_zeros=True)
+    assert (tmp_path / leak.JOINS_FILE).read_text(encoding="utf-8") == "patient_id,same_as\n770,0000770\n"
+    accepted = tmp_path / "accepted.csv"
+    accepted.write_text(f"pair,who,why\n{row['pair']},Dr. Chen,of two ranges\n", encoding="utf-8")
+    assert look(tmp_path, accepted=accepted)["accepted"] == 1
 
 
 def test_neither_training_nor_judging_goes_on_while_a_pair_crosses(tmp_path: Path) -> None:
@@ -185,6 +240,16 @@ def test_a_split_by_image_is_said_and_not_stopped(tmp_path: Path, capsys: pytest
     counts = look(prepare(build(tmp_path, again={9: 2}), unit="image"))
     assert (counts["pairs"], counts["across splits"]) == (1, 0)
     assert "split by image" in capsys.readouterr().err
+
+
+def test_a_study_that_comes_again_upside_down_is_found(tmp_path: Path) -> None:
+    shard = build(tmp_path) / tables.SHARD_FOLDER / "shard-0000.npy"
+    pixels = np.load(shard)
+    pixels[9 * SLICES : 10 * SLICES] = pixels[2 * SLICES : 3 * SLICES, :, ::-1]
+    np.save(shard, pixels)
+    look(prepare(tmp_path, unit="image"))
+    (row,) = tables.read(tmp_path, tables.LEAKS).to_dicts()
+    assert (row["kind"], row["study_uid"][-3:], row["other_study_uid"][-3:]) == ("mirrored", "002", "009")
 
 
 def test_a_split_by_image_stops_nothing_where_each_picture_is_a_study_of_its_own(tmp_path: Path) -> None:

@@ -50,6 +50,14 @@ def informative(cells: Floats) -> NDArray[np.bool_]:
     return np.asarray(((cells > low) & (cells < high)).mean(axis=(1, 2)) >= INFORMATIVE)
 
 
+def mirrors(cells: Floats) -> tuple[Floats, ...]:
+    """The slices of (slices, GRID, GRID) with left and right, top and bottom, and both changed.
+
+    Arrays saved as pictures often come out upside down; a quarter turn is not among them.
+    """
+    return cells[:, :, ::-1], cells[:, ::-1], cells[:, ::-1, ::-1]
+
+
 @dataclass(frozen=True)
 class Whitening:
     """What the slices of a cohort have in common.
@@ -92,9 +100,9 @@ class Prints(NamedTuple):
     Args:
         study: (slices,), number of each slice's study.
         prints: (slices, parts), length 1.
-        mirrored: The same of the slices with left and right changed.
+        mirrored: The same of the slices as ``mirrors`` gives them.
     """
 
     study: NDArray[np.intp]
     prints: Floats
-    mirrored: Floats
+    mirrored: tuple[Floats, ...]

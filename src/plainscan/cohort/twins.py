@@ -7,28 +7,39 @@ one row for what the pixels say. Thresholds were chosen on planted leaks: docs/e
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import combinations
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from plainscan.cohort.fingerprint import SMALLEST_VARIANCE, Floats, Prints, unit
+from plainscan.cohort.identity import plain, without_zeros
 from plainscan.cohort.neighbors import matched, near_pairs
 
 KINDS: Final = {
     "same_person": "one name and birth date under two patient identifiers",
+    "same_identifier": "one patient identifier, written in two ways",
     "same_accession": "one accession number under two patient identifiers",
     "same_frame": "one frame of reference: two reconstructions of one acquisition",
     "same_pixels": "slices that are equal to the last bit",
     "twin": "the same slices in another thickness or kernel",
     "same_images": "nearly equal slices: a second UID, another window, JPEG, a crop",
-    "mirrored": "nearly equal slices with left and right changed",
+    "mirrored": "nearly equal slices with left and right, top and bottom, or both changed",
     "alike": "heads that look like one person's to the network",
+    "same_digits": "patient identifiers that differ in leading zeros alone",
 }
-HEADERS: Final = {"same_person": "person", "same_accession": "accession", "same_frame": "frame_of_reference_uid"}
+HEADERS: Final = {
+    "same_person": "person",
+    "same_identifier": "identifier",
+    "same_accession": "accession",
+    "same_frame": "frame_of_reference_uid",
+    "same_digits": "digits",
+}
+WEAK: Final = {"same_digits": 0.5}  # kinds that are a hint and stop nothing, with their strength
+SEXES: Final = {"same_person", "same_identifier", "same_digits"}  # kinds that another sex speaks against
 MOST_PATIENTS: Final = 4  # that share a value: more, and it stands for "unknown"
 NEAR: Final = 0.8  # cosine of two fingerprints
 LEAST_SLICES: Final = 3  # near ones, or all where a study has fewer
@@ -50,36 +61,73 @@ class Pair(NamedTuple):
     other: int
 
 
-def header_pairs(studies: pl.DataFrame) -> tuple[list[Pair], dict[str, int]]:
+def header_pairs(studies: pl.DataFrame, drop_zeros: bool = False) -> tuple[list[Pair], dict[str, int]]:
     """What headers say.
 
     Args:
-        studies: One row per study: ``study`` (its number), ``patient_id``, ``patient_sex``, and the columns of
-            ``HEADERS``.
+        studies: One row per study: ``study`` (its number), ``patient_id``, ``patient_sex``, ``person``, ``accession``,
+            ``frame_of_reference_uid``.
+        drop_zeros: Identifiers of digits that differ in leading zeros alone are one, not a hint.
 
     Returns:
         Pairs of studies of different patients, one for each two patients and kind; and for each kind how many values
         were passed over because too many patients share them.
     """
     pairs, passed = [], dict.fromkeys(HEADERS, 0)
+    ordered = _with_identifiers(studies, drop_zeros).sort("study")
+    known = _known_of(ordered)
     for kind, column in HEADERS.items():
-        known = studies.filter(pl.col(column).is_not_null()).sort("study")
-        shared = known.group_by(column, maintain_order=True).agg(
-            pl.col("patient_id").n_unique().alias("patients"), pl.col("study"), pl.col("patient_id"), "patient_sex"
-        )
-        passed[kind] = shared.filter(pl.col("patients") > MOST_PATIENTS).height
-        for row in shared.filter(pl.col("patients").is_between(2, MOST_PATIENTS)).iter_rows(named=True):
-            firsts = {p: (s, sex) for s, p, sex in _backward(row)}
-            for (a, sex), (b, other_sex) in combinations(sorted(firsts.values()), 2):
-                if kind != "same_person" or {sex, other_sex} != {"M", "F"}:
-                    pairs.append(Pair(kind, 1.0, 0, a, b))
+        told = ordered.filter(pl.col(column).is_not_null())
+        firsts = told.group_by(column, "patient_id", maintain_order=True).agg(pl.col("study").first())
+        shared = firsts.group_by(column, maintain_order=True).agg("study", "patient_id")
+        passed[kind] = shared.filter(pl.col("study").list.len() > MOST_PATIENTS).height
+        few = shared.filter(pl.col("study").list.len().is_between(2, MOST_PATIENTS))
+        for _, numbers, patients in few.iter_rows():
+            for (a, one), (b, other) in combinations(zip(numbers, patients, strict=True), 2):
+                if not _contradicted(kind, known[one], known[other]):
+                    pairs.append(Pair(kind, WEAK.get(kind, 1.0), 0, a, b))
     return pairs, passed
 
 
-def _backward(row: dict[str, list[object]]) -> Iterator[tuple[int, str, str]]:
-    """Study, patient, sex of each member, last first: so that a dictionary keeps the first of each patient."""
-    columns = (row["study"], row["patient_id"], row["patient_sex"])
-    yield from reversed([*zip(*columns, strict=True)])  # type: ignore[misc]  # lists of one row of polars
+def _with_identifiers(studies: pl.DataFrame, drop_zeros: bool) -> pl.DataFrame:
+    """With ``identifier``, the plain one, and ``digits``, where leading zeros are a question of their own."""
+    patients = [patient for patient in studies["patient_id"].unique() if patient is not None]
+    one = {patient: plain(patient) for patient in patients}
+    digits = {patient: None if text is None else without_zeros(text) for patient, text in one.items()}
+    if drop_zeros:
+        one, digits = {patient: digits[patient] or text for patient, text in one.items()}, {}
+    patient = pl.col("patient_id")
+    return studies.with_columns(
+        patient.replace_strict(one, default=None, return_dtype=pl.String).alias("identifier"),
+        patient.replace_strict(digits, default=None, return_dtype=pl.String).alias("digits"),
+    )
+
+
+class _Known(NamedTuple):
+    """What all studies of a patient say."""
+
+    identifier: str | None
+    sexes: frozenset[str]
+    persons: frozenset[int]
+
+
+def _known_of(studies: pl.DataFrame) -> dict[str, _Known]:
+    said = studies.group_by("patient_id").agg(
+        pl.col("identifier").first(),
+        pl.col("patient_sex").filter(pl.col("patient_sex").is_in(["M", "F"])).unique(),
+        pl.col("person").drop_nulls().unique(),
+    )
+    return {name: _Known(one, frozenset(sexes), frozenset(persons)) for name, one, sexes, persons in said.iter_rows()}
+
+
+def _contradicted(kind: str, one: _Known, other: _Known) -> bool:
+    """Whether headers say that these are two people; a hint gives way to two names as well, or to better evidence."""
+    sexes = kind in SEXES and _apart(one.sexes, other.sexes)
+    return sexes or (kind in WEAK and (one.identifier == other.identifier or _apart(one.persons, other.persons)))
+
+
+def _apart(some: frozenset[Any], others: frozenset[Any]) -> bool:
+    return bool(some and others and not some & others)
 
 
 def digest(hu: NDArray[np.int16]) -> bytes:
@@ -114,7 +162,7 @@ def image_pairs(prints: Prints, studies: pl.DataFrame) -> list[Pair]:
     rows = _rows_of(prints.study)
     rebuilt = studies.select("slice_thickness_mm", "convolution_kernel").rows()
     found: dict[tuple[int, int], Pair] = {}
-    for kind, queries in (("mirrored", prints.mirrored), ("same_images", prints.prints)):
+    for kind, queries in (*(("mirrored", turned) for turned in prints.mirrored), ("same_images", prints.prints)):
         for a, b in near_pairs(queries, prints.prints, prints.study, NEAR):
             one, other = queries[rows[a]], prints.prints[rows[b]]
             wanted = min(LEAST_SLICES, len(one), len(other))

@@ -17,6 +17,7 @@ from typing import Final, Protocol
 from plainscan.config import FetchSettings
 from plainscan.errors import PacsError
 
+INSTANCE_BYTES: Final = 2 << 30  # the most that is taken, whichever way it comes
 # Why a study did not come, or not whole.
 TRANSFER_CODES: Final = {
     "not_found": "the PACS has no study with it that the other filters let through",
@@ -30,12 +31,15 @@ TRANSFER_CODES: Final = {
     "refused": "the PACS answered the request with an error",
     "not_listed": "the PACS names no instance of one of the series",
     "not_sent": "the PACS said it was done before everything had come",
+    "too_large": f"an instance of more than {INSTANCE_BYTES >> 30} GiB; it was not kept",
     "not_asked_for": "the PACS sent another instance than the one asked for; it was not kept",
     "bad_uid": "the PACS gave a UID that is not one; it is not asked for",
     "not_reached": "the transfer ended before it was this study's turn",
 }
 # Trying again at once does not help.
-FINAL_CODES: Final = frozenset(("tls", "denied", "bad_uid"))
+FINAL_CODES: Final = frozenset(("tls", "denied", "bad_uid", "too_large"))
+# These concern one instance or series: the next may come.
+PASSING_CODES: Final = frozenset(("refused", "not_sent", "not_asked_for", "too_large"))
 
 Keep = Callable[[str, bytes], None]  # instance UID, the DICOM file
 Listing = dict[str, list[str]]  # instance UIDs by series UID

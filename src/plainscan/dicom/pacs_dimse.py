@@ -21,6 +21,7 @@ from pynetdicom.pdu_primitives import UserIdentityNegotiation
 
 from plainscan.config import FetchSettings
 from plainscan.dicom.pacs import FoundSeries, FoundStudy, Keep, Listing, Query, failure, is_wanted
+from plainscan.dicom.pacs_limit import Limit
 from plainscan.dicom.pacs_receive import SYNTAXES, Inbox, Receiver, uid_of
 from plainscan.dicom.pacs_secure import Credentials, client_context
 from plainscan.errors import PacsError
@@ -136,8 +137,10 @@ class DimsePacs:
             self._ae.add_requested_context(name, syntax) if syntax else self._ae.add_requested_context(name)
         negotiated = [*(more or []), *self._identity()]
         tls = (self._tls, self._host) if self._tls else None
+        limit = Limit(lambda uid: uid in self._inbox.wanted, self._never_ends)
+        heard = [*(handlers or []), *limit.handlers()]
         assoc = self._ae.associate(
-            self._host, self._port, ae_title=self._title, ext_neg=negotiated, tls_args=tls, evt_handlers=handlers or []
+            self._host, self._port, ae_title=self._title, ext_neg=negotiated, tls_args=tls, evt_handlers=heard
         )
         if assoc.is_established:
             if contexts[0][0] in {context.abstract_syntax for context in assoc.accepted_contexts}:
@@ -148,6 +151,9 @@ class DimsePacs:
             answer = assoc.acceptor.primitive
             raise failure("busy" if answer is not None and answer.result == TRANSIENT else "denied")
         raise self._why()
+
+    def _never_ends(self, instance_uid: str) -> None:
+        self._inbox.never_ends(instance_uid)  # of the request that runs, not of the one that associated
 
     def _identity(self) -> list[UserIdentityNegotiation]:
         if not self._shown.user:

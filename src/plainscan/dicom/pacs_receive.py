@@ -15,7 +15,8 @@ from pynetdicom import AE, evt
 from pynetdicom import sop_class as sop
 
 from plainscan.config import FetchSettings
-from plainscan.dicom.pacs import Keep
+from plainscan.dicom.pacs import Keep, failure
+from plainscan.dicom.pacs_limit import Limit, is_too_large
 from plainscan.dicom.pacs_secure import server_context
 from plainscan.errors import ConfigError, PacsError
 
@@ -45,6 +46,7 @@ SYNTAXES: Final = {str(getattr(sop, name)): accepted for name, accepted in _NAME
 SUCCESS: Final = 0x0000
 OUT_OF_RESOURCES: Final = 0xA700
 NOT_ASKED_FOR: Final = 0xA900  # data set does not match, PS3.4 B.2.3
+TOO_LARGE: Final = 0xC000  # cannot understand, PS3.4 B.2.3: of this instance, while out of resources could end them all
 
 
 class Inbox:
@@ -66,6 +68,9 @@ class Inbox:
             return OUT_OF_RESOURCES
         if instance_uid not in self.wanted:
             return NOT_ASKED_FOR
+        if is_too_large(event):
+            self.problem = self.problem or failure("too_large")
+            return TOO_LARGE
         try:
             self._keep(instance_uid, event.encoded_dataset())
         except PacsError as error:
@@ -78,6 +83,11 @@ class Inbox:
             self.fatal = error
             return OUT_OF_RESOURCES
         return SUCCESS
+
+    def never_ends(self, instance_uid: str) -> None:
+        """Give up the request if it was for this instance, in the middle of which the PACS was hung up on."""
+        if instance_uid in self.wanted:
+            self.fatal = failure("too_large")
 
 
 def uid_of(event: evt.Event) -> str:
@@ -105,7 +115,8 @@ class Receiver:
         for name, accepted in SYNTAXES.items():
             ae.add_supported_context(name, list(accepted))
         ae.add_supported_context("1.2.840.10008.1.1")  # Verification: administrators try a new destination with C-ECHO
-        handlers: Any = [(evt.EVT_C_STORE, self._store)]
+        limit = Limit(lambda uid: self._inbox_of(uid) is not None, self._never_ends)
+        handlers: Any = [(evt.EVT_C_STORE, self._store), *limit.handlers()]
         context = server_context(settings) if settings.pacs.startswith("dicoms:") else None
         try:
             host, _, port = (settings.listen or "").rpartition(":")
@@ -130,9 +141,16 @@ class Receiver:
 
     def _store(self, event: evt.Event) -> int:
         uid = uid_of(event)
-        with self._lock:
-            inbox = self._inboxes.get(uid)
+        inbox = self._inbox_of(uid)
         return inbox.take(uid, event) if inbox else NOT_ASKED_FOR
+
+    def _inbox_of(self, instance_uid: str) -> Inbox | None:
+        with self._lock:
+            return self._inboxes.get(instance_uid)
+
+    def _never_ends(self, instance_uid: str) -> None:
+        if inbox := self._inbox_of(instance_uid):
+            inbox.never_ends(instance_uid)
 
     def close(self) -> None:
         """Stop listening."""

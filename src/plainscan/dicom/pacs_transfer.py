@@ -14,7 +14,18 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from plainscan.config import FetchSettings
-from plainscan.dicom.pacs import FINAL_CODES, FoundStudy, Listing, Pacs, Query, failure, hashed, is_uid, matches
+from plainscan.dicom.pacs import (
+    FINAL_CODES,
+    PASSING_CODES,
+    FoundStudy,
+    Listing,
+    Pacs,
+    Query,
+    failure,
+    hashed,
+    is_uid,
+    matches,
+)
 from plainscan.dicom.pacs_journal import Journal
 from plainscan.dicom.pacs_pace import Pace
 from plainscan.dicom.pacs_shelf import Shelf
@@ -202,9 +213,9 @@ class Transfer:
             try:
                 pacs.bring(study_uid, series_uid, missing, len(missing) == len(instances), shelf.keep)
             except PacsError as error:
-                if error.code not in ("refused", "not_sent", "not_asked_for"):
+                if error.code not in PASSING_CODES:
                     raise
-                code = error.code
+                code = error.code if code in ("", *FINAL_CODES) else code  # what can be tried again is
         return code
 
 

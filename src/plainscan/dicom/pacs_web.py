@@ -17,12 +17,21 @@ from requests.auth import AuthBase
 from urllib3.exceptions import ProtocolError
 
 from plainscan.config import FetchSettings
-from plainscan.dicom.pacs import FoundSeries, FoundStudy, Keep, Listing, Query, failure, is_wanted
+from plainscan.dicom.pacs import (
+    INSTANCE_BYTES,
+    PASSING_CODES,
+    FoundSeries,
+    FoundStudy,
+    Keep,
+    Listing,
+    Query,
+    failure,
+    is_wanted,
+)
 from plainscan.dicom.pacs_secure import Credentials
 from plainscan.errors import PacsError
 
 PAGE: Final = 500
-FILE_BYTES: Final = 2 << 30
 STORED: Final = {"Accept": 'multipart/related; type="application/dicom"; transfer-syntax=*'}
 STUDY, SERIES, INSTANCE = "0020000D", "0020000E", "00080018"
 ACCESSION, DATE, DESCRIPTION, MODALITY, BODY_PART = "00080050", "00080020", "00081030", "00080060", "00180015"
@@ -101,7 +110,7 @@ class WebPacs:
                     data = self._file(f"studies/{study_uid}/series/{series_uid}/instances/{uid}")
                 keep(uid, data)
             except PacsError as error:
-                if error.code not in ("refused", "not_asked_for"):
+                if error.code not in PASSING_CODES:
                     raise
                 problem = error
         if problem:
@@ -116,8 +125,8 @@ class WebPacs:
             body = bytearray()
             for chunk in answer.iter_content(1 << 18):
                 body += chunk
-                if len(body) > FILE_BYTES:
-                    raise failure("refused", "an instance without an end")
+                if len(body) > INSTANCE_BYTES:
+                    raise failure("too_large")
             return _only_part(bytes(body), answer.headers.get("Content-Type", ""))
 
     def close(self) -> None:

@@ -22,7 +22,7 @@ from plainscan.tables import whole_file
 STOPS: Final = np.array(
     [(0.0, 40, 20, 150), (0.25, 135, 25, 165), (0.5, 205, 70, 120), (0.75, 248, 145, 65), (1.0, 250, 235, 60)]
 )
-OPACITY: Final = 0.65  # at full color; anatomy stays visible
+OPACITY: Final = 0.5  # at full color; anatomy stays visible
 SMALLEST_WIDTH_PX: Final = 320  # the footer needs it; smaller slices are enlarged by a whole number
 FOOTER_PX: Final = 44
 LINE_PX: Final = 13

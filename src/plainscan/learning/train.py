@@ -26,7 +26,7 @@ from plainscan.learning.augment import RANGES, View, augmented, moved_masks, pla
 from plainscan.learning.checkpoint import BEST_FILE, CHECKPOINT_FILE, Progress
 from plainscan.learning.dataset import Batch, Slices, batches, steps_per_epoch
 from plainscan.learning.distributed import Group, pick_precision
-from plainscan.learning.loss import mask_loss, masked_loss, positive_weights
+from plainscan.learning.loss import mask_loss, masked_loss, overlap_loss, positive_weights
 from plainscan.learning.network import DESIGNS, ResNet, build, frozen_parts
 from plainscan.learning.weights import load_into
 from plainscan.tables import whole_file
@@ -129,7 +129,7 @@ class Trainer:
             logits, maps = self.parallel(image)
         loss = masked_loss(logits, torch.from_numpy(batch.labels).to(logits.device), self.weights)
         if masks is not None:
-            loss = loss + settings.mask_weight * mask_loss(maps, masks, self.weights)
+            loss = loss + settings.mask_weight * (mask_loss(maps, masks, self.weights) + overlap_loss(maps, masks))
         self.optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         self.optimizer.step()

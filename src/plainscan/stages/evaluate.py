@@ -39,6 +39,7 @@ from plainscan.stages.lineage import PATIENTS, check_trained_here, start_note
 from plainscan.stages.looks import LOOKS_FILE, count_look
 from plainscan.stages.record import Counts, recorded, say, track
 from plainscan.stages.slices import decided_note
+from plainscan.stages.twice import counted_twice, twice_limits, twice_warning
 
 METRICS_FILE: Final = "metrics.json"
 REPORT_FILE: Final = "report.html"
@@ -75,7 +76,7 @@ def run(folder: Path, settings: EvaluateSettings) -> Counts:
         task.folder,
         settings,
         lambda: _evaluate(task, settings),
-        inputs=[*(task.folder / name for name in names), *bundle],
+        inputs=[*(task.folder / name for name in names), *bundle, tables.LEAKS.path(task.home)],
         outputs=[task.folder / name for name in (outputs if task.external else [*outputs, LOOKS_FILE])],
     )
     _print_table(task.folder)
@@ -99,7 +100,10 @@ def _task(folder: Path, settings: EvaluateSettings) -> Judgement:
 def _print_table(folder: Path) -> None:
     from plainscan.evaluation.overview import overview
 
-    print(f"\n{overview(json.loads((folder / METRICS_FILE).read_text(encoding='utf-8'))).text()}")
+    metrics = json.loads((folder / METRICS_FILE).read_text(encoding="utf-8"))
+    for line in twice_warning(metrics.get("counted_twice", {})):
+        say(f"evaluate: {line}")
+    print(f"\n{overview(metrics).text()}")
 
 
 def compare_units(folder: Path, units: Sequence[str]) -> None:
@@ -269,6 +273,7 @@ def _description(run_: _Run, predictions: pl.DataFrame) -> dict[str, Any]:
     synthetic = summary.is_synthetic(run_.prepared) or tables.TRUTH.path(run_.folder).is_file()
     unit, splits = summary.split_unit(run_.prepared), summary.split_table(run_.prepared)
     external, judged = run_.task.external, summary.patients_by_class(predictions)
+    twice = counted_twice(run_.task.home, predictions)
     point = next((p for p in card.operating_points if (p.level, p.finding) == ("slice", ANY_FINDING)), None)
     rule = f"{point.rule}, chosen on {point.chosen_on}" if point else "0.5, since tune allowed no choice"
     return {
@@ -288,6 +293,7 @@ def _description(run_: _Run, predictions: pl.DataFrame) -> dict[str, Any]:
             "test_studies": predictions["study_uid"].n_unique(),
             "test_patients": predictions["patient_id"].n_unique(),
         },
+        "counted_twice": twice,
         "threshold": point.threshold if point else FALLBACK,
         "threshold_rule": rule,
         "study_rule_words": STUDY_WORDS.get(card.study_rule, card.study_rule),
@@ -299,8 +305,9 @@ def _description(run_: _Run, predictions: pl.DataFrame) -> dict[str, Any]:
             *_unknown_patients(run_),
             *decided_note(run_.test),
             *accepted_note(run_.task.folder),
+            *twice_warning(twice),
         ],
-        "limits": summary.limits(unit, synthetic, external),
+        "limits": [*summary.limits(unit, synthetic, external), *twice_limits(twice)],
         "provenance": _provenance(run_),
     }
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -21,7 +22,9 @@ from plainscan.errors import ConfigError, LabelError, LeakError, SplitError
 from plainscan.findings import FINDING_KEYS
 from plainscan.stages import prepare
 from plainscan.stages.chain import check_fresh
+from plainscan.stages.joined import as_joined
 from plainscan.stages.lineage import PATIENTS, known_as, pseudonyms
+from plainscan.stages.twice import one_person
 from plainscan.tables import COHORT, LABELS, MANIFEST, SLICE_KEY, read, write
 
 LINKED: Final = ("cohort.parquet", "truth.parquet", "truth", "flow.svg")  # what judging reads of the run's
@@ -58,7 +61,7 @@ def make_ready(folder: Path, settings: EvaluateSettings) -> Judgement:
         BundleError: The bundle is incomplete, altered or of another version.
         ConfigError: It is the run's own model.
         LabelError: No slice has a label.
-        LeakError: It was trained on some of these patients.
+        LeakError: It was trained on some of these patients, or on such as `leak` takes for them.
         SplitError: There is no test split, or a patient has no identifier.
         TableError: A table is missing or stale.
     """
@@ -68,7 +71,7 @@ def make_ready(folder: Path, settings: EvaluateSettings) -> Judgement:
             "this run's own model", where="--model", expected="another bundle", remedy="Leave --model out."
         )
     card, slices = read_card(bundle), _chosen(folder, settings.split)
-    check_unseen(card, known_as(folder, slices), bundle)
+    check_unseen(card, known_as(folder, slices), bundle, one_person(folder, slices["study_uid"].unique()))
     target = folder / _name(card, settings.split)
     write(slices, target, MANIFEST)
     _link(folder, target)
@@ -80,8 +83,9 @@ def _chosen(folder: Path, split: str) -> pl.DataFrame:
     """The manifest of the slices to judge, all of them in a split `test`."""
     if split == "all":
         check_fresh(folder, "split")
-        slices = read(folder, COHORT).join(read(folder, LABELS), on=SLICE_KEY, how="left", maintain_order="left")
-        slices = split_slices(slices, {"test": 1.0}, "patient", 0)
+        cohort, labels = as_joined(folder, read(folder, COHORT)), read(folder, LABELS)
+        labeled = cohort.join(labels, on=SLICE_KEY, how="left", maintain_order="left")
+        slices = split_slices(labeled, {"test": 1.0}, "patient", 0)
     else:
         slices = _test_split(folder)
     if slices.select(pl.all_horizontal(pl.col(key).is_null().all() for key in FINDING_KEYS)).item():
@@ -114,26 +118,38 @@ def knows_its_patients(card: Card) -> bool:
     return isinstance(card.provenance.get(PATIENTS), list)
 
 
-def check_unseen(card: Card, judged: pl.DataFrame, bundle: Path) -> None:
+def check_unseen(card: Card, judged: pl.DataFrame, bundle: Path, theirs: Collection[str] = ()) -> None:
     """Refuse a bundle that was trained on patients to judge, under any identifier that this run has for them.
 
     Args:
         card: The bundle's.
         judged: From ``known_as``.
         bundle: Its folder, for the message.
+        theirs: Other identifiers that `leak` takes for theirs.
 
     Raises:
         LeakError: It was.
     """
     known = card.provenance.get(PATIENTS)
+    seen = set(known if isinstance(known, list) else ())
     patients = judged["patient_id"].unique()
-    shared = set(known if isinstance(known, list) else ()) & set(pseudonyms(patients))
+    shared = seen & set(pseudonyms(patients))
     if shared:
         raise LeakError(
             f"{len(shared)} of {len(patients)} patient identifiers to judge were training patients of this bundle",
             where=f"--model {bundle}",
             expected="a bundle that was trained without them",
             remedy="Judge another bundle; on the patients that it has seen its figures would mean nothing.",
+            code="bundle_saw_test",
+        )
+    if taken := seen & set(pseudonyms(theirs)):
+        raise LeakError(
+            f"{len(taken)} patient identifiers that `leak` takes for those of patients to judge were training patients "
+            "of this bundle",
+            where=f"--model {bundle}",
+            expected="a bundle that was trained without them",
+            remedy="Judge another bundle. Or, if they are other people, accept the pairs by name: `plainscan leak RUN "
+            "--accepted FILE`.",
             code="bundle_saw_test",
         )
 

@@ -7,9 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
+import polars as pl
+
 from plainscan.cohort.twins import groups
 from plainscan.errors import SourceError
 from plainscan.reports.encoding import decode, table_rows
+from plainscan.stages.chain import check_fresh
+from plainscan.tables import MANIFEST, SLICE_KEY, read
 
 JOINS: Final = ("patient_id", "same_as")
 ACCEPTED: Final = ("pair", "who", "why")
@@ -29,6 +33,26 @@ def read_joins(path: Path) -> dict[str, str]:
         SourceError: It is no CSV with these columns, or a field is empty; no identifier is in the message.
     """
     return groups((row["patient_id"], row["same_as"]) for row in _rows(path, JOINS))
+
+
+def as_joined(folder: Path, cohort: pl.DataFrame) -> pl.DataFrame:
+    """The cohort with the patients that `split --joined` made of its identifiers, where the run folder has a split.
+
+    Args:
+        folder: The run folder.
+        cohort: Its table.
+
+    Raises:
+        TableError: There are joins, and the cohort or the labels have changed since.
+    """
+    if not MANIFEST.path(folder).is_file():
+        return cohort
+    split = read(folder, MANIFEST).select(*SLICE_KEY, pl.col("patient_id").alias("one"))
+    both = cohort.join(split, on=SLICE_KEY).select("patient_id", "one").unique()
+    joins = groups(both.filter(pl.col("patient_id") != pl.col("one")).iter_rows())
+    if joins:
+        check_fresh(folder, "prepare")
+    return cohort.with_columns(pl.col("patient_id").replace(joins))
 
 
 def read_accepted(path: Path) -> dict[str, Accepted]:

@@ -18,18 +18,18 @@ import polars as pl
 
 from plainscan.bundle import located
 from plainscan.cohort.leak import leaked_patients, open_leaks, verify_leaks
-from plainscan.cohort.twins import KINDS, Pair, groups
+from plainscan.cohort.twins import KINDS, WEAK, Pair, groups
 from plainscan.config import LeakSettings
-from plainscan.errors import TableError
 from plainscan.stages.chain import check_fresh
 from plainscan.stages.joined import JOINS, Accepted, read_accepted
 from plainscan.stages.leak_look import find_pairs, study_table
 from plainscan.stages.leak_meter import METER_FILE, METER_PICTURE, meter
 from plainscan.stages.record import Counts, recorded, say
+from plainscan.stages.twice import whole_search
 from plainscan.tables import CATALOGUE, COHORT, LEAKS, PREPARED, SHARD_FOLDER, from_rows, read, whole_file, write
 
 JOINS_FILE: Final = "joins.csv"
-RULES: Final = "leak-1"  # the name of thresholds and measures; change it with any change that moves a pair
+RULES: Final = "leak-3"  # the name of thresholds and measures; change it with any change that moves a pair
 
 
 def run(folder: Path, settings: LeakSettings) -> Counts:
@@ -60,16 +60,9 @@ def refuse_leaks(folder: Path) -> None:
         LeakError: See ``cohort.leak.verify_leaks``.
         TableError: The search that began last did not end, so the table is of an earlier one, perhaps another split.
     """
-    if LEAKS.path(folder).is_file():
-        if not (folder / "leak.run.json").is_file():
-            raise TableError(
-                "the search for leaks that began last did not end",
-                where=str(LEAKS.path(folder)),
-                expected="the table of the last search",
-                remedy="Run `plainscan leak` again.",
-                code="stale",
-            )
-        verify_leaks(read(folder, LEAKS))
+    leaks = whole_search(folder)
+    if leaks is not None:
+        verify_leaks(leaks)
 
 
 def accepted_note(folder: Path) -> list[str]:
@@ -117,7 +110,7 @@ def _table(pairs: list[Pair], studies: pl.DataFrame, accepted: dict[str, Accepte
                 "other_study_uid": other_uid,
                 "split": split,
                 "other_split": other_split,
-                "crosses": split != other_split and not by_image,
+                "crosses": split != other_split and not by_image and pair.kind not in WEAK,
                 "accepted_by": signed.who if signed else None,
                 "accepted_why": signed.why if signed else None,
             }
@@ -136,9 +129,9 @@ def pair_name(kind: str, uid: str, other_uid: str) -> str:
 
 
 def _write_joins(path: Path, leaks: pl.DataFrame, studies: pl.DataFrame) -> None:
-    """Patients of all pairs that nobody accepted, whether they cross now or not: another seed may part them."""
+    """Patients of pairs that nobody accepted, hints left out, whether they cross or not: another seed may part them."""
     patient = dict(studies.select("study_uid", "patient_id").iter_rows())
-    left = leaks.filter(pl.col("accepted_by").is_null())
+    left = leaks.filter(pl.col("accepted_by").is_null() & ~pl.col("kind").is_in([*WEAK]))
     pairs = ((patient[a], patient[b]) for a, b in left.select("study_uid", "other_study_uid").iter_rows())
     with whole_file(path) as partial, partial.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
@@ -149,7 +142,8 @@ def _write_joins(path: Path, leaks: pl.DataFrame, studies: pl.DataFrame) -> None
 def _say_pairs(leaks: pl.DataFrame, accepted: dict[str, Accepted], by_image: bool) -> Counts:
     for kind, count in sorted(Counter(leaks["kind"]).items()):
         crossing = leaks.filter((pl.col("kind") == kind) & pl.col("crosses")).height
-        say(f"leak: {count} {kind} ({KINDS[kind]}), {crossing} across splits")
+        hint = ": a hint that stops nothing; --drop-zeros takes them for one patient's"
+        say(f"leak: {count} {kind} ({KINDS[kind]}){hint if kind in WEAK else f', {crossing} across splits'}")
     if by_image:
         say("leak: split by image: every patient may leak, so pairs are listed and stop nothing")
     signed = leaks.filter(pl.col("accepted_by").is_not_null())

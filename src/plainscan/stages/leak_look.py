@@ -71,14 +71,14 @@ def find_pairs(folder: Path, prepared: pl.DataFrame, studies: pl.DataFrame, sett
         studies: From ``study_table``.
         settings: The section ``leak``.
     """
-    pairs, passed = twins.header_pairs(studies)
+    pairs, passed = twins.header_pairs(studies, settings.drop_zeros)
     remarks = [
         f"{count} values of {kind} are shared by too many patients and mean nothing"
         for kind, count in passed.items()
         if count
     ]
     if studies.select(pl.col("person", "accession", "frame_of_reference_uid").is_null().all()).row(0) == (True,) * 3:
-        remarks.append("no headers to compare: no catalogue, or names, accession numbers and frames are not in it")
+        remarks.append("no headers to compare but identifiers: no names, accession numbers or frames in a catalogue")
     slices, study = RunSlices(folder), _numbers(prepared, studies)
     pairs += _by_pixels(slices, prepared, study, studies)
     features = _features(slices, prepared, study, settings) if settings.slices else None
@@ -119,20 +119,21 @@ def _by_pixels(
     known = np.concatenate(fitted)
     whitening = fingerprint.Whitening.fit(known) if len(known) > fingerprint.SLICES_PER_PART else None
     digests: list[tuple[bytes, int]] = []
-    parts: list[tuple[NDArray[np.intp], Floats, Floats]] = []
+    parts: list[tuple[NDArray[Any], ...]] = []
     for some, hu in track(_batches(slices, prepared, rows), "leak", total=-(-len(rows) // BATCH)):
         shown = hu.astype(np.float32).std(axis=(1, 2)) > PLAIN_HU
         digests += [(twins.digest(plane), int(study[row])) for plane, row in zip(hu[shown], some[shown], strict=True)]
         cells = fingerprint.grid(hu)
         told = fingerprint.informative(cells)
         if whitening is not None and told.any():
-            mirrored = np.ascontiguousarray(cells[told][:, :, ::-1])
-            parts.append((study[some[told]], whitening.of(cells[told]), whitening.of(mirrored)))
+            views = (cells[told], *fingerprint.mirrors(cells[told]))
+            parts.append((study[some[told]], *map(whitening.of, views)))
     pairs = twins.equal_pairs(digests)
     if parts:
-        owner, prints, mirrored = (np.concatenate(part) for part in zip(*parts, strict=True))
+        owner, *seen = (np.concatenate(part) for part in zip(*parts, strict=True))
         order = np.argsort(owner, kind="stable")
-        pairs += twins.image_pairs(fingerprint.Prints(owner[order], prints[order], mirrored[order]), studies)
+        prints, *turned = (view[order] for view in seen)
+        pairs += twins.image_pairs(fingerprint.Prints(owner[order], prints, tuple(turned)), studies)
     return pairs
 
 

@@ -1,0 +1,83 @@
+"""Take the figures of the shipped weights' card from runs that were judged again.
+
+python docs/card_figures.py DATA=METRICS.json [DATA=METRICS.json ...]
+
+DATA is a figure's `data` in docs/weights.toml, whose list says which figures the card shows; METRICS.json is what
+`evaluate` wrote on those slices. Values, intervals, counts and notes are replaced where they stand; figures of other
+data stay. A figure that was not measured, or is not estimable any more, is an error: take its table out of the list.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from plainscan.errors import SourceError, UserError
+from plainscan.evaluation.report import Figures
+
+NOTES = Path(__file__).parent / "weights.toml"
+NAMED = ("data", "figure", "level", "finding")
+DIGITS = 4
+
+
+def refilled(notes: str, measured: Mapping[str, Figures]) -> str:
+    """The notes with figures of these data as they were measured now.
+
+    Args:
+        notes: docs/weights.toml.
+        measured: By `data`.
+
+    Raises:
+        SourceError: A figure of the list was not measured, or none has such data.
+    """
+    head, *_ = notes.partition("\n[[figures]]")
+    tables = tomllib.loads(notes)["figures"]
+    strange = set(measured) - {table["data"] for table in tables}
+    if strange:
+        raise SourceError(f"no figure with data {sorted(strange)}", where=NOTES.name, expected="data that stand there")
+    filled = [_now(table, measured[table["data"]]) if table["data"] in measured else table for table in tables]
+    return "\n".join((head, *map(_written, filled)))
+
+
+def _now(table: dict[str, Any], found: Figures) -> dict[str, Any]:
+    entry = found(table["figure"], table["finding"], table["level"])
+    if entry is None or entry["value"] is None:
+        raise SourceError(
+            f"no {table['figure']} of {table['finding']} per {table['level']}",
+            where=table["data"],
+            expected="every figure that the list names",
+            remedy=f"Measure it, or take its table out of {NOTES.name}.",
+        )
+    numbers = {name: entry[name] for name in ("value", "low", "high", "n", "n_positive", "clusters", "note")}
+    kept = {name: round(v, DIGITS) if isinstance(v, float) else v for name, v in numbers.items() if v not in (None, "")}
+    return {name: table[name] for name in NAMED} | kept
+
+
+def _written(table: dict[str, Any]) -> str:
+    # TOML's numbers and basic strings are written as JSON's.
+    return "[[figures]]\n" + "".join(f"{key} = {json.dumps(v, ensure_ascii=False)}\n" for key, v in table.items())
+
+
+def main(arguments: list[str]) -> int:
+    """Rewrite docs/weights.toml; the exit code."""
+    pairs = [argument.rpartition("=") for argument in arguments]
+    if not pairs or not all(data and path for data, _, path in pairs):
+        print(__doc__, file=sys.stderr)
+        return 2
+    try:
+        measured = {
+            data: Figures(json.loads(Path(path).read_text(encoding="utf-8"))["figures"]) for data, _, path in pairs
+        }
+        NOTES.write_text(refilled(NOTES.read_text(encoding="utf-8"), measured), encoding="utf-8")
+    except UserError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
