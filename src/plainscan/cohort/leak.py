@@ -6,7 +6,7 @@ from typing import Final
 
 import polars as pl
 
-from plainscan.cohort.twins import KINDS
+from plainscan.cohort.twins import KINDS, WEAK
 from plainscan.errors import LeakError
 
 SHOWN: Final = 5  # pairs named in the message
@@ -42,6 +42,11 @@ def verify(manifest: pl.DataFrame, unit: str) -> None:
             remedy="Run `plainscan split` again; do not edit the manifest by hand.",
             code="patient_in_two_splits",
         )
+
+
+def firm_leaks(leaks: pl.DataFrame) -> pl.DataFrame:
+    """Rows of the table ``leaks`` that may be one person's, across splits or not: no hint, and accepted by nobody."""
+    return leaks.filter(pl.col("accepted_by").is_null() & ~pl.col("kind").is_in([*WEAK]))
 
 
 def open_leaks(leaks: pl.DataFrame) -> pl.DataFrame:

@@ -20,9 +20,8 @@ COMMA: Final = "comma"
 _FIRST: Final = ("pseudo", "variant", "normal")
 _SHADOWED: Final = ("finding", "group", "other", "normal")
 _PLURAL: Final = r"(?:e?s)?(?!\w)"
-SHADOW: Final = (
-    "(?:线?影|病?灶|征象?|发现|所见|改变|表现)?"  # what may follow the name of a finding in Chinese and adds nothing
-)
+# What may follow the name of a finding in Chinese and adds nothing.
+SHADOW: Final = "(?:线?影|病?灶|征象?|发现|所见|改变|表现)?"
 
 
 Section: TypeAlias = Literal["findings", "impression", "skip"]

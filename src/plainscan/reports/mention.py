@@ -161,9 +161,8 @@ def _sections(text: str) -> Iterator[tuple[int, int, Section]]:
     described = False
     for (begin, start, section), end in zip(headings, ends[1:], strict=True):
         described |= section != "skip"
-        if section == "skip" and (
-            described or not headed
-        ):  # "Indication: fall. No fracture.", "Comparison: none. Mass."
+        # "Indication: fall. No fracture.", "Comparison: none. Mass.": no heading says where the description goes on
+        if section == "skip" and (described or not headed):
             line = None if text[:begin].rstrip(" ").rpartition("\n")[2] else _LINE.search(text, start, end)
             stop = line or _END.search(text, start, end)
             middle = stop.end() if stop else end

@@ -56,15 +56,14 @@ def _sequence(text: str) -> tuple[Sequence, str]:
     items: list[Item] = []
     while text and text[0] not in "])|":
         if text[0] in "[(":
-            opening, (choice, text) = text[0], _choice(text)
-            if (
-                opening == "[" and not items and text.startswith(" ")
-            ):  # at the start, too, the space belongs to the word
-                choice, text = Choice(tuple((*option, " ") if option else () for option in choice.options)), text[1:]
+            leads = text[0] == "[" and not items
+            choice, text = _choice(text)
+            if leads and text.startswith(" "):
+                choice, text = _spaced(choice, after=" "), text[1:]
             items.append(choice)
-        elif text.startswith(" ["):  # the space belongs to the optional word
+        elif text.startswith(" ["):
             choice, text = _choice(text[1:])
-            items.append(Choice(tuple((" ", *option) if option else () for option in choice.options)))
+            items.append(_spaced(choice, before=" "))
         elif gap := re.match(r" ?\.\. ?", text):
             items += [" ", Gap()] if gap[0].startswith(" ") else [Gap()]
             text = text[gap.end() :]
@@ -72,6 +71,11 @@ def _sequence(text: str) -> tuple[Sequence, str]:
             items.append(text[0])
             text = text[1:]
     return tuple(items), text
+
+
+def _spaced(choice: Choice, before: str = "", after: str = "") -> Choice:
+    """The space beside an optional word belongs to the word: it goes with it."""
+    return Choice(tuple((*before, *option, *after) if option else () for option in choice.options))
 
 
 def _choice(text: str) -> tuple[Choice, str]:

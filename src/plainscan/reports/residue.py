@@ -80,9 +80,9 @@ def _degrees(sentence: str, stretches: tuple[Stretch, ...]) -> Iterator[tuple[in
 
 
 def _telling(sentence: str, stretch: Stretch) -> Iterator[tuple[int, int]]:
-    words, degrees = _vocabulary(), _vocabulary().groups["degree"]
+    words = _vocabulary()
     for word in words.words(sentence[stretch.start : stretch.end]):
-        if word[0] in degrees:
+        if word[0] in words.groups["degree"]:
             yield stretch.start + word.start(), stretch.start + word.end()
     for measure in _MEASURE.finditer(sentence, stretch.start, stretch.end):
         yield measure.span()

@@ -17,7 +17,7 @@ from typing import Any, Final
 import polars as pl
 
 from plainscan.bundle import located
-from plainscan.cohort.leak import leaked_patients, open_leaks, verify_leaks
+from plainscan.cohort.leak import firm_leaks, leaked_patients, open_leaks, verify_leaks
 from plainscan.cohort.twins import KINDS, WEAK, Pair, groups
 from plainscan.config import LeakSettings
 from plainscan.stages.chain import check_fresh
@@ -131,8 +131,8 @@ def pair_name(kind: str, uid: str, other_uid: str) -> str:
 def _write_joins(path: Path, leaks: pl.DataFrame, studies: pl.DataFrame) -> None:
     """Patients of pairs that nobody accepted, hints left out, whether they cross or not: another seed may part them."""
     patient = dict(studies.select("study_uid", "patient_id").iter_rows())
-    left = leaks.filter(pl.col("accepted_by").is_null() & ~pl.col("kind").is_in([*WEAK]))
-    pairs = ((patient[a], patient[b]) for a, b in left.select("study_uid", "other_study_uid").iter_rows())
+    firm = firm_leaks(leaks).select("study_uid", "other_study_uid")
+    pairs = ((patient[a], patient[b]) for a, b in firm.iter_rows())
     with whole_file(path) as partial, partial.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(JOINS)

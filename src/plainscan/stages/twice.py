@@ -13,7 +13,8 @@ from typing import Any
 
 import polars as pl
 
-from plainscan.cohort.twins import WEAK, groups
+from plainscan.cohort.leak import firm_leaks
+from plainscan.cohort.twins import groups
 from plainscan.errors import TableError
 from plainscan.tables import COHORT, LEAKS, MANIFEST, PREPARED, SLICE_KEY, read
 
@@ -50,8 +51,7 @@ def one_person(folder: Path, uids: Iterable[str]) -> set[str]:
     leaks = whole_search(folder)
     if leaks is None:
         return set()
-    firm = leaks.filter(pl.col("accepted_by").is_null() & ~pl.col("kind").is_in([*WEAK]))
-    root = groups(firm.select("study_uid", "other_study_uid").iter_rows())
+    root = groups(firm_leaks(leaks).select("study_uid", "other_study_uid").iter_rows())
     theirs = {root[uid] for uid in uids if uid in root}
     linked = [uid for uid, first in root.items() if first in theirs]
     tables = [read(folder, table) for table in (COHORT, MANIFEST) if table.path(folder).is_file()]
@@ -79,7 +79,7 @@ def counted_twice(folder: Path, judged: pl.DataFrame) -> dict[str, Any]:
     other = patient.rename({"study_uid": "other_study_uid", "patient_id": "other_patient_id"})
     both = found.join(patient, on="study_uid").join(other, on="other_study_uid")
     apart = both.filter(pl.col("patient_id") != pl.col("other_patient_id"))
-    firm = apart.filter(~pl.col("kind").is_in([*WEAK]))
+    firm = firm_leaks(apart)
     people = groups(firm.select("patient_id", "other_patient_id").iter_rows())
     return {
         "identifiers": _identifiers(folder, judged),
