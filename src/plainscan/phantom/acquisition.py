@@ -130,11 +130,11 @@ def draw_scanner(rng: np.random.Generator, thickness_mm: float, wide: bool) -> S
 def _wide_kernel(rng: np.random.Generator, thickness_mm: float) -> Kernel:
     """Very smooth to sharp; noise low, as in brain images, and grown less than by the root of thin slices' dose."""
     sharpen = float(rng.uniform(0.1, 0.7)) if rng.random() < 0.25 else 0.0
-    low, high = (0.35, 0.7) if sharpen else (0.35, 1.0) if rng.random() < 0.8 else (1.0, 1.6)
+    low, high = (0.4, 0.8) if sharpen else (0.45, 1.1) if rng.random() < 0.8 else (1.1, 1.7)
     blur = float(rng.uniform(low, high))
-    noise_hu = float(np.clip(np.exp(rng.normal(np.log(3.7), 0.42)), 0.8, 9.0) * (0.62 / blur) ** 0.4)
+    noise_hu = float(np.clip(np.exp(rng.normal(np.log(4.2), 0.42)), 0.8, 9.0) * (0.62 / blur) ** 0.4)
     grown = (5.0 / thickness_mm) ** 0.25 / np.sqrt(5.0 / thickness_mm)
-    return Kernel(blur, sharpen, max(0.17, float(0.2 / blur * rng.uniform(0.8, 1.6))), float(noise_hu * grown))
+    return Kernel(blur, sharpen, max(0.2, float(0.32 / blur * rng.uniform(0.8, 1.7))), float(noise_hu * grown))
 
 
 def _wide_flaws(rng: np.random.Generator) -> Flaws:

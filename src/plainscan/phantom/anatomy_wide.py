@@ -98,7 +98,7 @@ def draw_look(rng: np.random.Generator, age: int) -> Look:
     """Widths and densities; as wide as is still no finding, for this age."""
     old = float(np.clip((age - 30) / 55, 0, 1.15))
     white = float(np.clip(rng.normal(29.8, 3.6), 20, 39))
-    gray = white + float(np.clip(rng.normal(10.8, 2.8), 5.0, 17.0) if age > 2 else rng.uniform(0.5, 6.0))
+    gray = white + float(np.clip(rng.normal(11.3, 2.7), 5.5, 17.0) if age > 2 else rng.uniform(0.5, 6.0))
     ventricle = float(-1.0 + 2.4 * old + rng.normal(0, 0.7))
     globe = float(rng.uniform(2, 18))
     return Look(
@@ -126,6 +126,7 @@ def draw_look(rng: np.random.Generator, age: int) -> Look:
         mucosa_mm=float(rng.uniform(0.5, 5)) if rng.random() < 0.3 else 0.0,
         lens_hu=(_lens(rng, age, globe), _lens(rng, age, globe)),
         globe_hu=(_globe(rng, globe), _globe(rng, globe)),
+        galea_mm=float(np.clip(1.8 * np.exp(rng.normal(0, 0.6)), 0.3, 7.0)),
     )
 
 

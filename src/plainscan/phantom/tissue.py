@@ -80,6 +80,7 @@ class Look:
         mucosa_mm: Thickness of their lining.
         lens_hu: Lens of the right and left eye; near ``globe_hu`` after removal.
         globe_hu: Inside the eyes.
+        galea_mm: Tendon and loose tissue between the vault's bone and the scalp's fat; thick when swollen.
     """
 
     sulcus_mm: float
@@ -109,6 +110,7 @@ class Look:
     mucosa_mm: float = 0.0
     lens_hu: tuple[float, float] = (LENS_HU, LENS_HU)
     globe_hu: tuple[float, float] = (GLOBE_HU, GLOBE_HU)
+    galea_mm: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from plainscan.phantom.atlas import F32, Numbers, cover, f32
 from plainscan.phantom.tissue import AIR_HU, MUSCLE_HU, SKIN_HU, Edge, HeadFields, Look, mix, slab
 
+GALEA_HU: Final = 42.0
 FLUID_HU: Final = 22.0  # of a filled sinus: between water and thick mucus
 CORONAL_V: Final = -24.0  # coronal and lambdoid suture on the average head, as in ``place.LOBES``
 LAMBDOID_V: Final = 48.0
@@ -23,6 +24,8 @@ def head_hu(f: HeadFields, look: Look, edge: Edge) -> F32:
     px = edge.pixel_mm
     hu = f32(look.fat_hu + 10 * f.texture)
     _muscle(hu, f, look)
+    if look.galea_mm:
+        _galea(hu, f, look)
     mix(hu, cover(1.8 - f.skin, 1.0), SKIN_HU)
     _orbit(hu, f, look, px)
     _bone(hu, f, look, edge)
@@ -37,6 +40,12 @@ def _muscle(hu: F32, f: HeadFields, look: Look) -> None:
     strands = cover(deep * (0.35 + look.lean) + 0.3 * f.texture - 0.95, 0.3)
     flesh = np.maximum(cover(f.muscle + 1.5 * (look.lean - 0.5) + 0.4 * f.texture, 1.6), strands)
     mix(hu, flesh * cover(f.skin - 3.0, 1.5), look.muscle_hu + 4 * f.texture)
+
+
+def _galea(hu: F32, f: HeadFields, look: Look) -> None:
+    """The layer on the vault's outer table, of uneven thickness; it thins out toward the base."""
+    outward = -f.cavity - f.wall_mm
+    mix(hu, cover(look.galea_mm * (1 + 0.3 * f.texture) - outward, 1.0) * cover(f.w - 15, 8.0), GALEA_HU)
 
 
 def _bone(hu: F32, f: HeadFields, look: Look, edge: Edge) -> None:
