@@ -32,7 +32,7 @@ from plainscan.bundle import (
 from plainscan.ct.prepare import network_input
 from plainscan.ct.window import Window
 from plainscan.errors import SourceError, UserError
-from plainscan.evaluation.metrics import auc, once, rank
+from plainscan.evaluation.metrics import auc_of
 from plainscan.findings import ANY_FINDING
 from plainscan.inference.context import among_neighbors
 from plainscan.inference.engine import Model, operating_point, probe
@@ -147,8 +147,8 @@ def compared(plain: Model, integers: Model, run: Path, split: str | None, data: 
 def _fall(logits: list[Any], label: Any) -> float | None:
     if not 0 < label.sum() < len(label):
         return None
-    before, after = (auc(rank(part, label), once(len(label))).item() for part in logits)
-    return float(before - after)
+    before, after = (auc_of(part, label) for part in logits)
+    return before - after
 
 
 def _some(run: Path, split: str | None, most: int) -> pl.DataFrame:
