@@ -30,7 +30,7 @@ IDENTITY: Final = Platt(1.0, 0.0)
 
 
 def sigmoid(logits: ArrayLike) -> NDArray[np.float64]:
-    """The logistic function, without overflow.
+    """The logistic function of any shape, float64, without overflow, and exact where it is nearly 0.
 
     >>> sigmoid([-1000.0, 0.0, 1000.0]).tolist()
     [0.0, 0.5, 1.0]

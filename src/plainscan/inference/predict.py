@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from plainscan.bundle import Calibration
 from plainscan.ct.prepare import network_input
 from plainscan.errors import BundleError
+from plainscan.evaluation.calibration import sigmoid
 from plainscan.inference.ahead import ahead
 from plainscan.inference.engine import Model
 
@@ -85,9 +86,7 @@ def calibrated(logits: NDArray[np.floating], calibration: Sequence[Calibration])
     """
     slopes = np.array([item.slope for item in calibration])
     intercepts = np.array([item.intercept for item in calibration])
-    # tanh does not overflow where exp would
-    result: NDArray[np.float64] = 0.5 + 0.5 * np.tanh((logits * slopes + intercepts) / 2)
-    return result
+    return sigmoid(logits * slopes + intercepts)
 
 
 def study_probability(slices: NDArray[np.floating] | Sequence[float], rule: str = STUDY_RULE) -> float:
