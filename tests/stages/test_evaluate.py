@@ -72,6 +72,12 @@ def test_the_auc_is_that_of_the_written_predictions(judged: Path) -> None:
     assert 0.5 < value < 1
 
 
+def test_metrics_report_and_record_name_the_engine_that_scored(judged: Path) -> None:
+    assert _metrics(judged)["provenance"]["engine"] == "fp32"
+    assert json.loads((judged / "evaluate.run.json").read_text(encoding="utf-8"))["counts"]["engine"] == "fp32"
+    assert re.search(r"<td>engine</td>.*<code>fp32</code>", (judged / "report.html").read_text(encoding="utf-8"))
+
+
 def test_predictions_hold_exactly_the_test_slices(judged: Path) -> None:
     prepared = tables.read(judged, tables.PREPARED).filter(pl.col("split") == "test")
     frame = tables.read(judged, tables.PREDICTIONS)
