@@ -67,7 +67,12 @@ def score(model: Model, hu: NDArray[np.int16]) -> Scores:
     maps = np.stack([r[1] for r in results]) if results else np.zeros((0, findings, 1, 1), np.float32)
     probability = calibrated(logits, card.calibration)
     if not all(np.isfinite(part).all() for part in (logits, probability, maps)):
-        raise BundleError("a score that is not a number", where=card.name, expected="finite logits and maps")
+        raise BundleError(
+            "a score that is not a number",
+            where=card.name,
+            expected="finite logits and maps",
+            remedy="Use another bundle; this one decides nothing.",
+        )
     return Scores(logits, probability, maps)
 
 
@@ -106,5 +111,10 @@ def study_probability(slices: NDArray[np.floating] | Sequence[float], rule: str 
     0.6
     """
     if rule != STUDY_RULE:
-        raise BundleError(f"study rule {rule!r}", where="card.json: study_rule", expected=STUDY_RULE)
+        raise BundleError(
+            f"study rule {rule!r}",
+            where="card.json: study_rule",
+            expected=STUDY_RULE,
+            remedy="Use the plainscan that wrote the bundle, or write it again with `plainscan train`.",
+        )
     return float(np.sort(np.asarray(slices, np.float64))[-TOP:].mean())
