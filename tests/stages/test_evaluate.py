@@ -244,6 +244,15 @@ def test_masks_that_are_gone_are_named_before_a_look(tmp_path: Path) -> None:
     _refused(folder, TableError, r"truth/\d+.npz.*truth.parquet")
 
 
+@pytest.mark.parametrize(("patient", "split"), [(1, "tune"), (2, "test")])
+def test_a_mask_of_tune_or_test_that_is_gone_is_named_before_a_look(tmp_path: Path, patient: int, split: str) -> None:
+    folder = tiny.run_folder(tmp_path / "r", patients=9)
+    row = tables.read(folder, tables.PREPARED).join(tables.read(folder, tables.TRUTH), on=list(tables.SLICE_KEY))
+    assert row.filter(pl.col("mask") == f"{patient}.npz")["split"].unique().to_list() == [split]
+    (folder / "truth" / f"{patient}.npz").unlink()
+    _refused(folder, TableError, rf"truth/{patient}.npz.*truth.parquet")
+
+
 def test_slices_of_another_size_than_the_bundle_are_refused_before_a_look(tmp_path: Path) -> None:
     folder = tiny.run_folder(tmp_path / "r", patients=9)
     shard = np.load(folder / "prepared" / "shard-0000.npy")
