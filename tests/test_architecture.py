@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from plainscan import errors
+
 SOURCE = Path(__file__).parents[1] / "src" / "plainscan"
 MODULES = sorted(SOURCE.rglob("*.py"))
 
@@ -36,6 +38,9 @@ ONLY_IMPORTERS = {
     "typer": ("cli.py",),
 }
 FORBIDDEN_IN_PURE = {"time", "datetime", "subprocess", "socket", "tempfile", "shutil", "urllib", "requests"}
+
+
+SAYS_ALL = {"where", "expected", "remedy"}  # beside what was found
 
 
 def part(module: Path) -> str:
@@ -159,3 +164,17 @@ for stage in (
 def test_every_command_imports_from_the_small_install() -> None:
     done = subprocess.run([sys.executable, "-c", IMPORT_WITHOUT_TORCH], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if part(m) in ("inference", "bundle")], ids=lambda m: m.stem)
+def test_a_refusal_of_a_bundle_or_a_source_says_what_where_what_was_expected_and_what_to_do(module: Path) -> None:
+    names = {
+        name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, errors.UserError)
+    }
+    silent = [
+        node.lineno
+        for node in ast.walk(ast.parse(module.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names
+        if not SAYS_ALL.issubset({keyword.arg for keyword in node.keywords})
+    ]
+    assert silent == [], f"{module.name}: an error without where, expected or remedy"

@@ -192,9 +192,7 @@ def read_card(folder: Path) -> Card:
             remedy="Check its permissions.",
         ) from error
     except UnicodeDecodeError as error:
-        raise BundleError(
-            "not UTF-8", where=_said(folder / CARD_FILE), expected=f"a card of format {FORMAT}"
-        ) from error
+        raise _no_card("not UTF-8", folder / CARD_FILE) from error
     card = _sealed_card(text, folder / CARD_FILE)
     if found != card.model_sha256:
         raise BundleError(
@@ -290,7 +288,7 @@ def _sealed_card(text: str, path: Path) -> Card:
     try:
         fields = json.loads(text)
     except ValueError as error:
-        raise BundleError(f"not JSON ({error})", where=_said(path), expected=f"a card of format {FORMAT}") from error
+        raise _no_card(f"not JSON ({error})", path) from error
     seal = fields.pop(SEAL, None) if isinstance(fields, dict) else None
     card = _card(fields, path)
     if seal != _seal(fields):
@@ -307,7 +305,16 @@ def _card(fields: object, path: Path) -> Card:
     try:
         return Card.model_validate(fields)
     except ValidationError as error:
-        raise BundleError(explain(error), where=_said(path), expected=f"a card of format {FORMAT}") from error
+        raise _no_card(explain(error), path) from error
+
+
+def _no_card(found: str, path: Path) -> BundleError:
+    return BundleError(
+        found,
+        where=_said(path),
+        expected=f"a card of format {FORMAT}",
+        remedy="Copy the bundle again, or write it again with `plainscan train`.",
+    )
 
 
 def _seal(fields: object) -> str:

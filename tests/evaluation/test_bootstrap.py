@@ -71,6 +71,29 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
     assert 0.88 <= covered / 200 <= 0.99
 
 
+def test_a_figure_that_only_rounding_moves_has_no_interval() -> None:
+    values, group = np.full(40, 0.3), _group(np.tile([0, 1], 20), np.arange(40))
+    counts = draw(40, 200, np.random.default_rng(0))
+    assert np.ptp(replicate(lambda w: {"mean": m.mean(values, w)}, group.cluster, counts)["mean"]) > 0
+    figure = estimate(lambda w: {"mean": m.mean(values, w)}, group, counts)[0]
+    assert (figure.low, figure.high) == (None, None)
+    assert figure.note == "no interval: every resample gave the same value"
+
+
+def test_a_value_outside_its_own_interval_says_so() -> None:
+    """Resampling adds chance of its own: here it can only raise the figure, as it does a calibration error."""
+    group = _group(np.tile([0, 1], 20), np.arange(40))
+    counts = draw(40, 200, np.random.default_rng(0))
+    figure = estimate(lambda w: {"spread": w.var(axis=1)}, group, counts)[0]
+    assert figure.value == 0
+    assert figure.low is not None
+    assert figure.low > 0
+    assert figure.note == "resampling alone raises it: the value is outside its interval"
+    assert estimate(lambda w: {"spread": -w.var(axis=1)}, group, counts)[0].note.startswith(
+        "resampling alone lowers it"
+    )
+
+
 def test_resamples_of_one_class_are_left_out_and_reported() -> None:
     labels = np.array([1, 1, 1, 1, 0, 0])
     score = np.array([0.9, 0.8, 0.2, 0.7, 0.5, 0.6])

@@ -128,6 +128,12 @@ def test_extent_is_the_probability_of_a_cell_over_the_highest() -> None:
     assert not extent(-np.ones((2, 2), np.float32), "mean").any()
 
 
+@pytest.mark.parametrize("highest", [-8, -14, -17, -40])
+def test_the_extent_of_a_faint_finding_is_as_exact_as_that_of_a_sure_one(highest: float) -> None:
+    maps = np.array([[highest, highest - 0.5, highest - 1.0]], np.float32)
+    np.testing.assert_allclose(extent(maps, "log_mean_exp"), np.exp([[0, -0.5, -1.0]]), rtol=1e-3)
+
+
 def test_sure_places_all_reach_far_however_sure_and_their_energy_does_not() -> None:
     maps = np.array([[20.0, 8.0], [-8.0, -8.0]], np.float32)
     assert extent(maps, "log_mean_exp")[0, 1] > 0.99

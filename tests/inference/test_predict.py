@@ -88,6 +88,11 @@ def test_calibration_is_platt_scaling_and_does_not_overflow() -> None:
     assert probability.tolist()[1] == [0.0, 1.0]
 
 
+def test_logits_far_below_zero_keep_their_order_and_their_odds() -> None:
+    probability = calibrated(np.array([[-30.0], [-38.0], [-45.0]]), [Calibration(finding="a")])[:, 0]
+    np.testing.assert_allclose(probability, np.exp([-30.0, -38.0, -45.0]), rtol=1e-12)
+
+
 def test_study_probability_is_the_mean_of_the_top_three() -> None:
     assert study_probability([0.1, 0.4, 0.9, 0.8, 0.2]) == pytest.approx(0.7)
     assert study_probability([0.2, 0.4]) == pytest.approx(0.3)

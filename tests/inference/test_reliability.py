@@ -103,3 +103,11 @@ def test_a_bundle_whose_card_says_that_a_check_failed_has_every_map_marked(check
     for step, expected in ((0.0, ()), (-0.01 if check.least else 0.01, ("bundle_failed_checks",))):
         figure = Measured(figure=check.figure, value=check.limit + step, **rest)
         assert _marks(_spot(12, 12), figures=(figure,)) == expected
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_check_that_failed_on_one_set_of_slices_is_not_made_good_by_another(order: int) -> None:
+    check = CHECKS[0]
+    rest = {"level": "slice", "finding": "any_finding", "n": 9, "n_positive": 9, "clusters": 9}
+    figures = [Measured(data=f"{i}", figure=check.figure, value=check.limit + i, **rest) for i in (0, 0.2)]
+    assert _marks(_spot(12, 12), figures=tuple(figures[::order])) == ("bundle_failed_checks",)

@@ -72,6 +72,12 @@ def test_the_auc_is_that_of_the_written_predictions(judged: Path) -> None:
     assert 0.5 < value < 1
 
 
+def test_metrics_report_and_record_name_the_engine_that_scored(judged: Path) -> None:
+    assert _metrics(judged)["provenance"]["engine"] == "fp32"
+    assert json.loads((judged / "evaluate.run.json").read_text(encoding="utf-8"))["counts"]["engine"] == "fp32"
+    assert re.search(r"<td>engine</td>.*<code>fp32</code>", (judged / "report.html").read_text(encoding="utf-8"))
+
+
 def test_predictions_hold_exactly_the_test_slices(judged: Path) -> None:
     prepared = tables.read(judged, tables.PREPARED).filter(pl.col("split") == "test")
     frame = tables.read(judged, tables.PREDICTIONS)
@@ -236,6 +242,15 @@ def test_masks_that_are_gone_are_named_before_a_look(tmp_path: Path) -> None:
     folder = tiny.run_folder(tmp_path / "r", patients=9)
     shutil.rmtree(folder / "truth")
     _refused(folder, TableError, r"truth/\d+.npz.*truth.parquet")
+
+
+@pytest.mark.parametrize(("patient", "split"), [(1, "tune"), (2, "test")])
+def test_a_mask_of_tune_or_test_that_is_gone_is_named_before_a_look(tmp_path: Path, patient: int, split: str) -> None:
+    folder = tiny.run_folder(tmp_path / "r", patients=9)
+    row = tables.read(folder, tables.PREPARED).join(tables.read(folder, tables.TRUTH), on=list(tables.SLICE_KEY))
+    assert row.filter(pl.col("mask") == f"{patient}.npz")["split"].unique().to_list() == [split]
+    (folder / "truth" / f"{patient}.npz").unlink()
+    _refused(folder, TableError, rf"truth/{patient}.npz.*truth.parquet")
 
 
 def test_slices_of_another_size_than_the_bundle_are_refused_before_a_look(tmp_path: Path) -> None:

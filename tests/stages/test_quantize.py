@@ -91,6 +91,22 @@ def test_the_check_counts_decisions_as_they_are_made_among_neighbors(tmp_path: P
     assert check.largest_logit_change < np.abs(alone[1] - alone[0])[:, 0].max()
 
 
+def test_of_many_slices_whole_series_are_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of five series of four slices the first, the third and the last, so that each slice has its neighbors."""
+    bundle, world = tiny_bundle(tmp_path / "model"), prepared(tmp_path / "world", 0)
+    card = read_card(bundle)
+    write_bundle(bundle, (bundle / MODEL_FILE).read_bytes(), card.model_copy(update={"context_mm": 10.0}))
+    monkeypatch.setattr(quantize, "COMPARED", 12)
+    check = quantize.quantize(bundle, world).checks[0]
+    chosen = [*range(12, 16), *range(20, 24), *range(28, 32)]
+    hu = np.load(world / tables.SHARD_FOLDER / "shard-0000.npy")[chosen]
+    alone = [score(load(bundle, engine=name), hu).logits for name in ("fp32", "int8")]
+    places = [Place(f"1.{i // 4}.1", USUAL_STEP_MM * i) for i in chosen]
+    plain, integers = (among_neighbors(logits, places, 10.0)[:, 0] for logits in alone)
+    assert check.n == 12
+    assert check.largest_logit_change == pytest.approx(np.abs(integers - plain).max())
+
+
 def test_slices_beyond_the_ranges_forbid_integers_as_the_default(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     """Measured on dark slices only, bright ones are clipped, and their ranking with them."""
     bundle, world = tiny_bundle(tmp_path / "model"), prepared(tmp_path / "world", 0, low=-60, train=4)

@@ -51,6 +51,17 @@ def test_a_changed_input_setting_or_output_runs_it_again(work: Work) -> None:
     assert work.runs == 5
 
 
+def test_a_change_in_either_of_two_inputs_of_one_name_runs_it_again(work: Work) -> None:
+    inputs = [work.folder / parent / "model" for parent in "ab"]
+    for path in inputs:
+        path.mkdir(parents=True)
+    for changed in (None, *inputs, None):
+        if changed:
+            (changed / "file").write_text("", encoding="utf-8")
+        recorded("split", work.folder, SplitSettings(), work, inputs=inputs, outputs=[])
+    assert work.runs == 3
+
+
 def test_other_rules_run_it_again(work: Work) -> None:
     for rules in ("a", "a", "b"):
         recorded("prepare", work.folder, SplitSettings(), work, inputs=[], outputs=[], rules=rules)

@@ -7,12 +7,13 @@ from pathlib import Path
 import polars as pl
 import pytest
 from PIL import Image
-from tests.inference.tiny_bundle import grey_head, head_slice, tiny_bundle, tiny_card, tiny_model
+from tests.inference.tiny_bundle import grey_head, head_slice, tiny_bundle, tiny_card, tiny_int8, tiny_model
 from tests.stages.tiny_study import write_slice
 
 from plainscan.bundle import write_bundle
 from plainscan.config import ImagesSettings, PredictSettings, ScanSettings, ScoreSettings, SelectSettings
 from plainscan.errors import LeakError
+from plainscan.setting_types import Engine
 from plainscan.stages import images, predict, scan, score, select
 from plainscan.stages.lineage import PATIENTS, pseudonyms
 from plainscan.tables import SCORES, read
@@ -41,6 +42,12 @@ def test_the_cohort_is_scored_as_predict_scores_its_source(run: Path, tmp_path: 
     both = read(run, SCORES).join(rows, left_on="instance_uid", right_on="instance")
     assert counts["slices"] == both.height == 20
     assert both["probability_any_finding"].round(8).to_list() == both["probability"].to_list()
+
+
+@pytest.mark.parametrize("engine", ["fp32", "int8"])
+def test_the_record_names_the_engine_that_scored(run: Path, tmp_path: Path, engine: Engine) -> None:
+    bundle = tiny_bundle(tmp_path / "bundle", int8=tiny_int8())
+    assert score.run(run, ScoreSettings(model=bundle, threads=1, engine=engine))["engine"] == engine
 
 
 def test_a_patient_that_the_bundle_has_seen_gets_no_score(run: Path, tmp_path: Path) -> None:

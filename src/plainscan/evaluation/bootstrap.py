@@ -23,6 +23,7 @@ Counts = NDArray[np.uint16]
 Statistic = Callable[[Weights], Mapping[str, Weights]]
 FEW: Final = 5  # patients with, or without, the finding: below that an interval is too narrow, and says so
 TOO_NARROW: Final = "the interval is too narrow"
+_ROUNDING: Final = 1e-9  # sums of the same numbers in another order differ by less
 _CELLS: Final = 250_000  # weights held at once: two megabytes, so that they stay in the cache
 
 
@@ -152,13 +153,15 @@ def _summarize(name: str, group: Group, series: Weights, confidence: float, pati
         bound = ((1 - confidence) / 2) ** (1 / patients)
         ends = (bound, 1.0) if value == 1.0 else (0.0, 1 - bound)
         return _figure(name, group, value, ends, valid.size, f"exact bound for {patients} patients")
-    if patients < 2 or valid.size < 2 or valid.min() == valid.max():
+    if patients < 2 or valid.size < 2 or np.ptp(valid) <= _ROUNDING * np.abs(valid).max():
         return _figure(name, group, value, valid=valid.size, note=_no_interval(patients, valid.size))
     tail = (1 - confidence) / 2
     low, high = np.quantile(valid, [tail, 1 - tail])
     left_out = resampled.size - valid.size
     notes = [f"{patients} patients only: {TOO_NARROW}"] if patients < FEW else []
     notes += [f"{left_out} of {resampled.size} resamples left out: not defined there"] if left_out else []
+    if not low - _ROUNDING <= value <= high + _ROUNDING:
+        notes.append(f"resampling alone {'raises' if value < low else 'lowers'} it: the value is outside its interval")
     return _figure(name, group, value, (float(low), float(high)), valid.size, "; ".join(notes))
 
 

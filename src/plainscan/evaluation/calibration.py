@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from plainscan.evaluation.metrics import Weights, share
+from plainscan.evaluation.strata import equal_width
 
 _STEPS: Final = 100
 _TOLERANCE: Final = 1e-10
@@ -29,7 +30,7 @@ IDENTITY: Final = Platt(1.0, 0.0)
 
 
 def sigmoid(logits: ArrayLike) -> NDArray[np.float64]:
-    """The logistic function, without overflow.
+    """The logistic function of any shape, float64, without overflow, and exact where it is nearly 0.
 
     >>> sigmoid([-1000.0, 0.0, 1000.0]).tolist()
     [0.0, 0.5, 1.0]
@@ -97,20 +98,10 @@ class Reliability(NamedTuple):
     n: NDArray[np.int64]
 
 
-def bin_of(probability: ArrayLike, bins: int = 10) -> NDArray[np.int64]:
-    """Index of the equal-width bin on [0, 1] that each value lies in; 1 lies in the last.
-
-    >>> bin_of([0.0, 0.1, 0.999, 1.0]).tolist()
-    [0, 1, 9, 9]
-    """
-    p = np.asarray(probability, np.float64)
-    return np.clip((p * bins).astype(np.int64), 0, bins - 1)
-
-
 def reliability(probability: ArrayLike, labels: ArrayLike, bins: int = 10) -> Reliability:
     """Mean predicted probability and observed rate in equal-width bins."""
     p, y = np.asarray(probability, np.float64), np.asarray(labels, np.float64)
-    where = bin_of(p, bins)
+    where = equal_width(p, bins)
     n = np.bincount(where, minlength=bins)
     known = np.where(n > 0, n, np.nan)
     rate = np.bincount(where, y, bins) / known
@@ -130,6 +121,6 @@ def calibration_error(probability: ArrayLike, labels: ArrayLike, weights: Weight
         (resamples,).
     """
     p, y = np.asarray(probability, np.float64), np.asarray(labels, np.float64)
-    member = np.eye(bins)[bin_of(p, bins)]
+    member = np.eye(bins)[equal_width(p, bins)]
     gap: Weights = np.abs((weights * (p - y)) @ member).sum(axis=1)
     return share(gap, weights.sum(axis=1))

@@ -7,9 +7,10 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.model_selection import GroupKFold
+
+from plainscan.evaluation.metrics import auc_of
 
 FOLDS: Final = 5
 RANGE: Final = (2.5, 97.5)  # percentiles: the middle 95 % of the synthetic world
@@ -63,10 +64,8 @@ def _spread(values: NDArray[np.float64]) -> tuple[float, tuple[float, float]]:
 
 
 def _auc(lower: NDArray[np.float64], higher: NDArray[np.float64]) -> float:
-    """Mann-Whitney: P(higher > lower) + half the ties."""
-    rank = rankdata(np.concatenate([lower, higher]))[len(lower) :]
-    wins = rank.sum() - len(higher) * (len(higher) + 1) / 2
-    return float(wins / (len(lower) * len(higher)))
+    """P(higher > lower) + half the ties."""
+    return auc_of(np.concatenate([lower, higher]), np.repeat([0, 1], [len(lower), len(higher)]))
 
 
 @dataclass(frozen=True, slots=True)

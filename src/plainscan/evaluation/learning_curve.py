@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from plainscan.errors import SplitError
 from plainscan.evaluation.bootstrap import draw, replicate
+from plainscan.evaluation.calibration import sigmoid
 from plainscan.evaluation.hemorrhage import ANY_HEMORRHAGE, noisy_or
 from plainscan.evaluation.metrics import Weights
 from plainscan.evaluation.plots import BLUE, GREY, RED, STYLE
@@ -171,7 +172,7 @@ def score_of(logits: NDArray[np.floating], finding: str) -> NDArray[np.float64]:
     if finding == ANY_FINDING:
         return np.asarray(logits[:, 0], np.float64)
     kinds = logits[:, [FINDING_KEYS.index(key) for key in HEMORRHAGE_KEYS]].astype(np.float64)
-    return noisy_or(0.5 + 0.5 * np.tanh(kinds / 2))
+    return noisy_or(sigmoid(kinds))
 
 
 def worth(found: Mapping[str, Estimate], counts: Sequence[int], count: int, place: str) -> str:

@@ -140,6 +140,15 @@ def auc(ranking: Ranking, weights: Weights) -> Weights:
     return share(*pairs(ranking, weights))
 
 
+def auc_of(score: ArrayLike, labels: ArrayLike) -> float:
+    """The plain AUC of scores (units,) with labels (units,) of 0 or 1, every unit once; NaN with one class only.
+
+    >>> auc_of([0.1, 0.4, 0.35, 0.8], [0, 0, 1, 1])
+    0.75
+    """
+    return auc(rank(score, labels), once(np.size(score))).item()
+
+
 def average_precision(ranking: Ranking, weights: Weights) -> Weights:
     """Sum over distinct scores of precision times the gain in recall; NaN without a positive."""
     if not ranking.order.size:

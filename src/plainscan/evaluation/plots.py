@@ -23,7 +23,7 @@ from plainscan.evaluation import metrics as m
 from plainscan.evaluation import published
 from plainscan.evaluation.bootstrap import Counts
 from plainscan.evaluation.bootstrap import Figure as Judged
-from plainscan.evaluation.calibration import bin_of, reliability
+from plainscan.evaluation.calibration import reliability
 from plainscan.evaluation.judge import Units
 from plainscan.evaluation.metrics import Weights
 from plainscan.evaluation.strata import HEIGHT_BINS, equal_width
@@ -186,7 +186,7 @@ def calibration(slices: Units, counts: Counts, bands: Bands, bins: int = 10) -> 
     """
     sheet, p, y = _Sheet(), slices.probability, slices.group.labels
     found = reliability(p, y, bins)
-    member = np.eye(bins)[bin_of(p, bins)]
+    member = np.eye(bins)[equal_width(p, bins)]
     weights = counts[: _BAND_RESAMPLES + 1][:, slices.group.cluster].astype(np.float64)
     rates = m.share((weights * y) @ member, weights @ member)
     with _sheet(sheet) as ax:

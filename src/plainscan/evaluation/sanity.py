@@ -85,7 +85,6 @@ CHECKS: Final = (
         "0.01 logits move a probability by at most a quarter of a percent",
     ),
 )
-_KNOWN: Final = {check.figure: check for check in CHECKS}
 
 
 def rank_correlation(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
@@ -160,17 +159,20 @@ def verdicts(figures: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
     Args:
         figures: Entries as in `metrics.json` or on a card; others than the checks' are passed over.
+
+    Returns:
+        In the order of ``CHECKS``, one for each value: a card may hold a figure of several sets of slices.
     """
-    known = {entry["figure"]: entry["value"] for entry in figures if entry["figure"] in _KNOWN}
     return [
         {
             "figure": check.figure,
             "limit": check.limit,
             "at": "least" if check.least else "most",
-            "passed": check.passes(known[check.figure]),
+            "passed": check.passes(entry["value"]),
             "words": check.words,
             "why": check.why,
         }
         for check in CHECKS
-        if known.get(check.figure) is not None
+        for entry in figures
+        if entry["figure"] == check.figure and entry["value"] is not None
     ]

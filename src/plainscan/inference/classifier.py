@@ -181,7 +181,12 @@ class Classifier:
 
     def _only_study(self, path: Path, spacing_mm: Spacing | None, window: tuple[float, float] | None) -> StudyResult:
         if spacing_mm is not None:
-            raise SourceError("spacing_mm", where=str(path), expected="none: files say their own spacing")
+            raise SourceError(
+                "spacing_mm",
+                where=str(path),
+                expected="none: files say their own spacing",
+                remedy="Leave it out, or give the volume as an array.",
+            )
         source = _collected(path, window)
         if len(source.studies) > 1:
             raise SourceError(
@@ -213,9 +218,11 @@ def load(bundle: str | Path = SHIPPED, threads: int = 0, engine: Engine = "auto"
         ConfigError: The number of threads is out of range, or there is no such engine.
     """
     if isinstance(threads, bool) or not isinstance(threads, int) or not 0 <= threads <= MOST_THREADS:
-        raise ConfigError(f"{threads!r}", where="threads", expected=f"a whole number from 0 to {MOST_THREADS}")
+        expected = f"a whole number from 0 to {MOST_THREADS}"
+        raise ConfigError(f"{threads!r}", where="threads", expected=expected, remedy="0 takes every core.")
     if engine not in get_args(Engine):
-        raise ConfigError(f"{engine!r}", where="engine", expected=" or ".join(get_args(Engine)))
+        names = " or ".join(get_args(Engine))
+        raise ConfigError(f"{engine!r}", where="engine", expected=names, remedy="Leave it out for auto.")
     return Classifier(engines.load(SHIPPED if bundle == SHIPPED else Path(bundle), threads, engine))
 
 
@@ -291,6 +298,7 @@ def _collected(path: Path, window: tuple[float, float] | None) -> Source:
             f"nothing to score: {', '.join(f'{count} {code}' for code, count in counts.most_common())}",
             where=str(path),
             expected="at least one slice of a plain axial head CT",
+            remedy="docs/reference/exclusions.md says what each code means.",
             code="nothing_scored",
         )
     return source
@@ -300,4 +308,9 @@ def _window(window: tuple[float, float]) -> Window:
     try:
         return Window(*TypeAdapter(WindowPair).validate_python(window))
     except ValidationError as error:
-        raise ConfigError(explain(error), where="window", expected="(center, width) in HU, such as (40, 80)") from error
+        raise ConfigError(
+            explain(error),
+            where="window",
+            expected="(center, width) in HU, such as (40, 80)",
+            remedy="Give the window that was burnt into the picture.",
+        ) from error

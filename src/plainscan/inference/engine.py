@@ -49,7 +49,12 @@ class Model:
     def __init__(self, model: bytes, card: Card, threads: int = 0, engine: Engine = "fp32") -> None:
         found = hashlib.sha256(model).hexdigest()
         if found != card.model_sha256:
-            raise BundleError(f"SHA-256 {found}", where=MODEL_FILE, expected=card.model_sha256)
+            raise BundleError(
+                f"SHA-256 {found}",
+                where=MODEL_FILE,
+                expected=card.model_sha256,
+                remedy="The model was altered or belongs to another card; copy the bundle again.",
+            )
         self.card = card
         self.windows = tuple(Window(*pair) for pair in card.windows)
         self.threads = threads or len(os.sched_getaffinity(0))
@@ -192,4 +197,5 @@ def _check_graph(session: onnxruntime.InferenceSession, card: Card) -> None:
             f"inputs {inputs}, outputs {outputs}",
             where=MODEL_FILE,
             expected=f"inputs {expected_inputs}, outputs {expected_outputs}, as the card says",
+            remedy="Copy the bundle again, or write it again with `plainscan train`.",
         )

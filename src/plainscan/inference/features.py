@@ -72,4 +72,9 @@ def _tensor(model: bytes) -> str:
     for node in nodes:
         if OUTPUTS[1] in node.outputs:
             return node.inputs[0]
-    raise BundleError("no maps", where=MODEL_FILE, expected="a graph exported by `plainscan train`")
+    raise BundleError(
+        "no maps",
+        where=MODEL_FILE,
+        expected="a graph exported by `plainscan train`",
+        remedy="Use a bundle that `plainscan train` wrote.",
+    )

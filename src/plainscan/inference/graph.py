@@ -88,7 +88,10 @@ def read_graph(model: bytes) -> Graph:
         )
     except (ValueError, LookupError, StopIteration, struct.error) as error:
         raise BundleError(
-            f"not a graph that can be read ({error})", where="model.onnx", expected="an ONNX model of plainscan"
+            f"not a graph that can be read ({error})",
+            where="model.onnx",
+            expected="an ONNX model of plainscan",
+            remedy="Use a bundle that `plainscan train` wrote.",
         ) from error
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from plainscan.bundle import Calibration, Pooling
 from plainscan.ct.prepare import MARGIN, Box, restore
+from plainscan.evaluation.calibration import sigmoid
 
 FULL_LOGITS: Final = 8.0  # this far above the operating point the color is full
 
@@ -73,10 +74,10 @@ def extent(maps: NDArray[np.float32], pooling: Pooling) -> NDArray[np.float32]:
     Returns:
         (..., rows, columns), [0, 1]; 0 everywhere where nothing is positive.
     """
-    values = np.maximum(maps, 0) if pooling == "mean" else 0.5 + 0.5 * np.tanh(maps / 2)
+    values = np.maximum(maps, 0) if pooling == "mean" else sigmoid(maps)  # float64: a faint finding is rounded least
     highest = values.max(axis=(-2, -1), keepdims=True)
-    shares: NDArray[np.float32] = np.divide(values, highest, out=np.zeros_like(values), where=highest > 0)
-    return shares
+    shares: NDArray[np.floating] = np.divide(values, highest, out=np.zeros_like(values), where=highest > 0)
+    return shares.astype(np.float32)
 
 
 def local_logits(maps: NDArray[np.float32], logits: NDArray[np.float32], pooling: Pooling) -> NDArray[np.float32]:

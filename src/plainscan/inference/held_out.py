@@ -56,7 +56,7 @@ class RunSlices:
             self._where = {_key(row): (row["mask"], row["mask_index"]) for row in truth.iter_rows(named=True)}
 
     def check(self, rows: pl.DataFrame, card: Card) -> None:
-        """Make sure that all pixels and masks of rows of the prepared table are there and fit a bundle.
+        """Make sure that pixels of rows of the prepared table, and masks of tune and test, are there and fit a bundle.
 
         Raises:
             TableError: A shard or a mask file is missing or is not what the table says.
@@ -74,8 +74,8 @@ class RunSlices:
                     expected=f"(planes, size, size) = {expected}, as its card says",
                     remedy="Run `plainscan train` again, or `plainscan prepare` as it was for this bundle.",
                 )
-        test = rows.filter(pl.col("split") == "test").select(tables.SLICE_KEY)
-        masks = {where[0] for row in test.iter_rows(named=True) if (where := self._where.get(_key(row)))}
+        judged = rows.filter(pl.col("split") != "train").select(tables.SLICE_KEY)  # on tune thresholds are chosen
+        masks = {where[0] for row in judged.iter_rows(named=True) if (where := self._where.get(_key(row)))}
         for name in sorted(masks):
             if not self._mask_file(name).is_file():
                 raise _no_mask(self._mask_file(name), "no such file")

@@ -222,7 +222,12 @@ class _Builder:
         try:
             low, high = self.ranges[name]
         except KeyError as error:
-            raise BundleError(f"no range of {name}", where="card.json: int8", expected="one per tensor") from error
+            raise BundleError(
+                f"no range of {name}",
+                where="card.json: int8",
+                expected="one per tensor",
+                remedy="Use --engine fp32, or measure them again with `python -m plainscan.stages.quantize`.",
+            ) from error
         low, high = min(low, 0.0), max(high, 0.0)  # 0 is exact: what is padded, and what a ReLU gives
         scale = max((high - low) / STEPS, SMALLEST_SCALE)
         self.scales[name] = Scale(scale, round(-low / scale))

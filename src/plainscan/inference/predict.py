@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from plainscan.bundle import Calibration
 from plainscan.ct.prepare import network_input
 from plainscan.errors import BundleError
+from plainscan.evaluation.calibration import sigmoid
 from plainscan.inference.ahead import ahead
 from plainscan.inference.engine import Model
 
@@ -66,7 +67,12 @@ def score(model: Model, hu: NDArray[np.int16]) -> Scores:
     maps = np.stack([r[1] for r in results]) if results else np.zeros((0, findings, 1, 1), np.float32)
     probability = calibrated(logits, card.calibration)
     if not all(np.isfinite(part).all() for part in (logits, probability, maps)):
-        raise BundleError("a score that is not a number", where=card.name, expected="finite logits and maps")
+        raise BundleError(
+            "a score that is not a number",
+            where=card.name,
+            expected="finite logits and maps",
+            remedy="Use another bundle; this one decides nothing.",
+        )
     return Scores(logits, probability, maps)
 
 
@@ -85,9 +91,7 @@ def calibrated(logits: NDArray[np.floating], calibration: Sequence[Calibration])
     """
     slopes = np.array([item.slope for item in calibration])
     intercepts = np.array([item.intercept for item in calibration])
-    # tanh does not overflow where exp would
-    result: NDArray[np.float64] = 0.5 + 0.5 * np.tanh((logits * slopes + intercepts) / 2)
-    return result
+    return sigmoid(logits * slopes + intercepts)
 
 
 def study_probability(slices: NDArray[np.floating] | Sequence[float], rule: str = STUDY_RULE) -> float:
@@ -107,5 +111,10 @@ def study_probability(slices: NDArray[np.floating] | Sequence[float], rule: str 
     0.6
     """
     if rule != STUDY_RULE:
-        raise BundleError(f"study rule {rule!r}", where="card.json: study_rule", expected=STUDY_RULE)
+        raise BundleError(
+            f"study rule {rule!r}",
+            where="card.json: study_rule",
+            expected=STUDY_RULE,
+            remedy="Use the plainscan that wrote the bundle, or write it again with `plainscan train`.",
+        )
     return float(np.sort(np.asarray(slices, np.float64))[-TOP:].mean())

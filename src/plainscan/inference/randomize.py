@@ -34,6 +34,7 @@ def randomized(model: bytes, rng: np.random.Generator, share: float = 1.0) -> by
     except ImportError as error:
         raise MissingPartError(
             "the package onnx is not installed",
+            where="maps of shuffled weights",
             expected="the extra `study` or `train`",
             remedy="pip install 'plainscan[study]'",
         ) from error

@@ -69,7 +69,12 @@ class Evidence:
     def heat_map(self, finding: str) -> NDArray[np.float32]:
         """See ``SliceResult.heat_map``."""
         if finding not in FINDING_KEYS:
-            raise SourceError(f"no finding {finding!r}", where="heat_map", expected=f"one of {', '.join(FINDING_KEYS)}")
+            raise SourceError(
+                f"no finding {finding!r}",
+                where="heat_map",
+                expected=f"one of {', '.join(FINDING_KEYS)}",
+                remedy="Leave it out for any finding.",
+            )
         threshold = operating_point(self.card, "slice", finding).threshold
         i = FINDING_KEYS.index(finding)
         calibration = self.card.calibration[i]

@@ -95,10 +95,14 @@ def collect(source: Path, window: WindowPair | None = None) -> Source:
         SourceError: There is no such source, it is empty, or it holds pictures and no window is given.
     """
     if not source.exists():
-        raise SourceError("no such file or folder", where=str(source), expected="DICOM files or pictures")
+        raise _nothing("no such file or folder", source)
     if source.is_dir() and not list_files(source):
-        raise SourceError("an empty folder", where=str(source), expected="DICOM files or pictures")
+        raise _nothing("an empty folder", source)
     return _pictures(source, Window(*window)) if window else _dicom(source)
+
+
+def _nothing(found: str, source: Path) -> SourceError:
+    return SourceError(found, where=str(source), expected="DICOM files or pictures", remedy="Check the path.")
 
 
 def _pictures(source: Path, window: Window) -> Source:

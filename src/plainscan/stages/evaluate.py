@@ -166,7 +166,12 @@ def _evaluate(task: Judgement, settings: EvaluateSettings) -> Counts:
     _write(run_, metrics, plots, predictions, scored)
     auc = next(e for e in metrics["figures"] if (e["figure"], e["finding"]) == ("auc", ANY_FINDING))
     value = "not estimable" if auc["value"] is None else f"{auc['value']:.3f}"
-    return {"test slices": predictions.height, "test studies": metrics["counts"]["test_studies"], "slice AUC": value}
+    return {
+        "test slices": predictions.height,
+        "test studies": metrics["counts"]["test_studies"],
+        "slice AUC": value,
+        "engine": run_.model.engine,
+    }
 
 
 def _check(run_: _Run) -> None:
@@ -339,6 +344,7 @@ def _provenance(run_: _Run) -> dict[str, Any]:
         "python": platform.python_version(),
         "numpy": np.__version__,
         "onnxruntime": importlib.metadata.version("onnxruntime"),
+        "engine": run_.model.engine,
         "training": {key: value for key, value in card.provenance.items() if key != PATIENTS},
     }
 

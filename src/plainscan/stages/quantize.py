@@ -32,7 +32,7 @@ from plainscan.bundle import (
 from plainscan.ct.prepare import network_input
 from plainscan.ct.window import Window
 from plainscan.errors import SourceError, UserError
-from plainscan.evaluation.metrics import auc, once, rank
+from plainscan.evaluation.metrics import auc_of
 from plainscan.findings import ANY_FINDING
 from plainscan.inference.context import among_neighbors
 from plainscan.inference.engine import Model, operating_point, probe
@@ -44,7 +44,7 @@ from plainscan.stages.record import say, track
 from plainscan.tables import PREPARED, read
 
 MEASURED: Final = 500  # training slices, evenly from all of them; 100 missed highest values that others have
-COMPARED: Final = 2000  # slices of one check, likewise
+COMPARED: Final = 2000  # slices of one check, about: whole series, evenly from all of them
 DIGITS: Final = 6  # of a range
 BATCH: Final = 64  # slices scored between two steps of the progress bar
 
@@ -121,7 +121,7 @@ def compared(plain: Model, integers: Model, run: Path, split: str | None, data: 
         split: Whose slices; None for all.
         data: What the card calls them.
     """
-    rows, slices = _some(run, split, COMPARED), RunSlices(run)
+    rows, slices = _whole_series(run, split, COMPARED), RunSlices(run)
     slices.check(rows, plain.card)
     threshold = operating_point(plain.card, "slice").threshold
     hu = np.stack([slices.hu(row) for row in rows.to_dicts()])
@@ -147,18 +147,41 @@ def compared(plain: Model, integers: Model, run: Path, split: str | None, data: 
 def _fall(logits: list[Any], label: Any) -> float | None:
     if not 0 < label.sum() < len(label):
         return None
-    before, after = (auc(rank(part, label), once(len(label))).item() for part in logits)
-    return float(before - after)
+    before, after = (auc_of(part, label) for part in logits)
+    return before - after
 
 
-def _some(run: Path, split: str | None, most: int) -> pl.DataFrame:
+def _some(run: Path, split: str, most: int) -> pl.DataFrame:
     """At most so many rows of the prepared table, spread evenly."""
+    rows = _rows(run, split)
+    return rows[_spread(rows.height, most)]
+
+
+def _whole_series(run: Path, split: str | None, most: int) -> pl.DataFrame:
+    """About so many rows of the prepared table, spread evenly and no slice without its neighbors."""
+    rows = _rows(run, split)
+    series = rows["series_uid"].unique(maintain_order=True)
+    chosen = series[_spread(len(series), max(1, len(series) * most // rows.height))]
+    return rows.filter(pl.col("series_uid").is_in(chosen.to_list()))
+
+
+def _rows(run: Path, split: str | None) -> pl.DataFrame:
     rows = read(run, PREPARED)
     rows = rows if split is None else rows.filter(pl.col("split") == split)
     if rows.is_empty():
-        raise SourceError(f"no {split or 'prepared'} slices", where=str(run), expected="a run with some")
-    chosen = np.unique(np.linspace(0, rows.height - 1, min(most, rows.height)).astype(int))
-    return rows.filter(pl.int_range(pl.len()).is_in(chosen.tolist()))
+        raise SourceError(
+            f"no {split or 'prepared'} slices",
+            where=str(run),
+            expected="a run with some",
+            remedy="Run `plainscan world`, or `plainscan prepare`, in it first.",
+        )
+    return rows
+
+
+def _spread(count: int, most: int) -> list[int]:
+    """At most so many places of ``count``, spread evenly over them."""
+    chosen: list[int] = np.unique(np.linspace(0, count - 1, min(most, count)).astype(int)).tolist()
+    return chosen
 
 
 def _name(run: Path) -> str:

@@ -125,7 +125,7 @@ def recorded(
                 "plainscan": plainscan.__version__,
                 "rules": rules,
                 "settings": settings.model_dump(mode="json"),
-                "inputs": {p.name: fingerprint(p) for p in inputs if p.exists()},
+                "inputs": _hashes(inputs),
             }
             return _recorded(folder / f"{stage}.run.json", asked, work, outputs)
         except OSError as error:
@@ -194,7 +194,12 @@ def _recorded(path: Path, asked: dict[str, Any], work: Callable[[], Counts], out
 
 
 def _hashes(paths: Sequence[Path]) -> dict[str, str]:
-    return {p.name: fingerprint(p) for p in paths if p.exists()}
+    """By name; several of one name, such as a source and a bundle that are both called `model`, stand side by side."""
+    found: dict[str, list[str]] = {}
+    for path in paths:
+        if path.exists():
+            found.setdefault(path.name, []).append(fingerprint(path))
+    return {name: " ".join(hashes) for name, hashes in found.items()}
 
 
 def _read(path: Path) -> dict[str, Any] | None:

@@ -69,6 +69,7 @@ def _work(folder: Path, settings: ScoreSettings, bundle: Path) -> Counts:
         "kept": kept.height,
         "not scored": codes.total(),
         "patients seen by the model": len(seen),
+        "engine": classifier.engine,
     }
 
 

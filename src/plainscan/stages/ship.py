@@ -15,7 +15,7 @@ import json
 import sys
 import tomllib
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import polars as pl
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from plainscan.bundle import MODEL_FILE, SHIPPED_FOLDER, Card, Measured, read_card, write_bundle, write_sums
 from plainscan.config import Section, make_section
 from plainscan.errors import BundleError, SourceError, UserError
-from plainscan.evaluation.metrics import auc, once, rank
+from plainscan.evaluation.metrics import auc_of
 from plainscan.findings import ANY_FINDING, FINDING_KEYS
 from plainscan.inference.engine import Model, operating_point
 from plainscan.inference.held_out import RunSlices
@@ -144,7 +144,7 @@ def measured(before: Model, after: Model, slices: RunSlices, rows: pl.DataFrame)
     return {
         "slices": float(len(pairs)),
         "largest_logit_change": float(np.abs(logit[1] - logit[0]).max()),
-        "auc_change": abs(_auc(logit[1, known], label) - _auc(logit[0, known], label)),
+        "auc_change": abs(auc_of(logit[1, known], label) - auc_of(logit[0, known], label)),
         "decisions_changed": float(np.mean((probability[1] >= threshold) != (probability[0] >= threshold))),
     }
 
@@ -164,10 +164,6 @@ def _any(model: Model, hu: NDArray[np.int16]) -> tuple[float, float]:
     scores = score(model, hu[None])
     at = FINDING_KEYS.index(ANY_FINDING)
     return float(scores.logits[0, at]), float(scores.probability[0, at])
-
-
-def _auc(logits: NDArray[np.float64], label: NDArray[Any]) -> float:
-    return auc(rank(logits, label), once(len(label))).item()
 
 
 if __name__ == "__main__":

@@ -19,8 +19,8 @@ import plainscan
 from plainscan.bundle import Calibration, Card, OperatingPoint, located, write_bundle
 from plainscan.config import TrainSettings
 from plainscan.errors import ConfigError, LabelError, MissingPartError
-from plainscan.evaluation.calibration import IDENTITY, fit_platt
-from plainscan.evaluation.metrics import auc, log_loss, once, rank
+from plainscan.evaluation.calibration import IDENTITY, fit_platt, sigmoid
+from plainscan.evaluation.metrics import auc_of, log_loss, once
 from plainscan.evaluation.operating_point import choose_operating_point
 from plainscan.evaluation.units import study_labels
 from plainscan.findings import ANY_FINDING, FINDING_KEYS
@@ -233,8 +233,8 @@ def _figures(logits: Logits, labels: NDArray[np.float32]) -> dict[str, float]:
     if not known.any():
         return {"tune_auc": float("nan"), "tune_loss": float("nan"), "tune_slices": 0}
     logit, label = logits[known, 0].astype(np.float64), labels[known, 0]
-    loss = log_loss(0.5 + 0.5 * np.tanh(logit / 2), label, once(len(label))).item()
-    return {"tune_auc": auc(rank(logit, label), once(len(label))).item(), "tune_loss": loss, "tune_slices": len(label)}
+    loss = log_loss(sigmoid(logit), label, once(len(label))).item()
+    return {"tune_auc": auc_of(logit, label), "tune_loss": loss, "tune_slices": len(label)}
 
 
 def _calibration(logits: Logits, labels: NDArray[np.float32]) -> tuple[Calibration, ...]:
