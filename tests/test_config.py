@@ -168,3 +168,12 @@ def test_a_phantom_whose_fewest_slices_are_above_its_most_is_refused() -> None:
     with pytest.raises(ConfigError, match="fewest slices, 10, are more than the most, 5"):
         config.make_section(config.PhantomSettings, slices=(10, 5))
     assert config.PhantomSettings(slices=(5, 5)).slices == (5, 5)
+
+
+def test_a_byte_order_mark_before_the_settings_is_passed_over(tmp_path: Path) -> None:
+    assert config.read_experiment(write(tmp_path, '\ufeffout = "o"\n')).out == Path("o")
+
+
+def test_a_line_that_is_no_toml_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"x\.toml: .*line 2.*expected a TOML file in UTF-8"):
+        config.read_toml(write(tmp_path, 'ethics = "waived"\npurpose = "open\n'))

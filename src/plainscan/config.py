@@ -404,15 +404,24 @@ def read_experiment(path: Path) -> Experiment:
     Raises:
         ConfigError: Not readable, not TOML, an unknown key, or a value out of range; the message names the key.
     """
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(_reason(error), where=str(path), expected="a TOML file in UTF-8") from error
+    values = read_toml(path)
     try:
         return Experiment.model_validate(values)
     except ValidationError as error:
         remedy = "docs/reference/config.md lists every key."
         raise ConfigError(explain(error), where=str(path), remedy=remedy) from error
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """What a TOML file that a person wrote holds; a byte order mark, as some editors put first, is passed over.
+
+    Raises:
+        ConfigError: Not readable, or not TOML in UTF-8; the message names line and column.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(_reason(error), where=str(path), expected="a TOML file in UTF-8") from error
 
 
 def _reason(error: Exception) -> str:
