@@ -21,6 +21,7 @@ from plainscan.cohort.select import select
 from plainscan.config import SelectSettings
 from plainscan.ct.prepare import HU, planes_around
 from plainscan.ct.window import Window
+from plainscan.dicom.files import count_files
 from plainscan.dicom.names import text_of
 from plainscan.dicom.read import Place, Reader
 from plainscan.dicom.scan import gather, scan
@@ -96,7 +97,7 @@ def collect(source: Path, window: WindowPair | None = None) -> Source:
     """
     if not source.exists():
         raise SourceError("no such file or folder", where=str(source), expected="DICOM files or pictures")
-    if source.is_dir() and not list_files(source):
+    if source.is_dir() and not count_files(source):
         raise SourceError("an empty folder", where=str(source), expected="DICOM files or pictures")
     return _pictures(source, Window(*window)) if window else _dicom(source)
 
