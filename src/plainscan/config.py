@@ -26,6 +26,7 @@ from plainscan.setting_types import (
     Network,
     PacsAddress,
     Positive,
+    Seed,
     Share,
     WindowPair,
     Windows,
@@ -50,7 +51,14 @@ class PhantomSettings(Section):
     slices: tuple[Positive, Positive] = Field((20, 36), description="Fewest and most slices of a study.")
     finding_rate: Share = Field(0.5, description="Share of studies with at least one finding.")
     language: Literal["zh", "en", "mixed"] = Field("mixed", description="Language of the reports.")
-    seed: int = Field(2020, description="Same seed, same bytes.")
+    seed: Seed = Field(2020, description="Same seed, same bytes.")
+
+    @model_validator(mode="after")
+    def _fewest_first(self) -> PhantomSettings:
+        fewest, most = self.slices
+        if fewest > most:
+            raise ValueError(f"the fewest slices, {fewest}, are more than the most, {most}")
+        return self
 
 
 class WorldSettings(Section):
@@ -63,7 +71,7 @@ class WorldSettings(Section):
     tune: Share = Field(0.04, description="Share of patients in the tuning split.")
     test: Share = Field(0.02, description="Share of patients in the test split.")
     processes: Annotated[int, Field(ge=0)] = Field(0, description="Processes; 0 means one per core.")
-    seed: int = Field(2020, description="Same seed, same slices.")
+    seed: Seed = Field(2020, description="Same seed, same slices.")
 
 
 class ScanSettings(Section):
@@ -204,7 +212,7 @@ class SplitSettings(Section):
     train: Share = Field(0.7, description="Share of the training split.")
     tune: Share = Field(0.2, description="Share of the tuning split.")
     test: Share = Field(0.1, description="Share of the test split.")
-    seed: int = Field(2020, description="Same seed, same split.")
+    seed: Seed = Field(2020, description="Same seed, same split.")
     no_finding: Positive | None = Field(None, description="Keep exactly so many slices without a finding.")
     any_finding: Positive | None = Field(None, description="Keep exactly so many slices with a finding.")
     joined: FilePath | None = Field(
@@ -250,7 +258,7 @@ class LeakSettings(Section):
     )
     resamples: Positive = Field(500, description="Bootstrap resamples of patients, for the leak meter.")
     level: Annotated[float, Field(gt=0, lt=1)] = Field(0.95, description="Coverage of its intervals.")
-    seed: int = Field(2020, description="Of its folds, coins and resamples.")
+    seed: Seed = Field(2020, description="Of its folds, coins and resamples.")
 
 
 class TrainSettings(Section):
@@ -286,7 +294,7 @@ class TrainSettings(Section):
     )
     target_sensitivity: Share = Field(0.95, description="Operating point: best specificity with at least this on tune.")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where to train.")
-    seed: int = Field(2020, description="Same seed, same weights on the same machine.")
+    seed: Seed = Field(2020, description="Same seed, same weights on the same machine.")
 
     @model_validator(mode="after")
     def _frozen_has_a_start(self) -> TrainSettings:
@@ -307,7 +315,7 @@ class EvaluateSettings(Section):
     resamples: Positive = Field(1000, description="Bootstrap resamples of patients.")
     level: Annotated[float, Field(gt=0, lt=1)] = Field(0.95, description="Coverage of the intervals.")
     gallery: Annotated[int, Field(ge=0)] = Field(12, description="Worst errors shown of each kind.")
-    seed: int = Field(2020, description="Of the resamples.")
+    seed: Seed = Field(2020, description="Of the resamples.")
 
 
 class PredictSettings(Section):
@@ -396,15 +404,24 @@ def read_experiment(path: Path) -> Experiment:
     Raises:
         ConfigError: Not readable, not TOML, an unknown key, or a value out of range; the message names the key.
     """
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(_reason(error), where=str(path), expected="a TOML file in UTF-8") from error
+    values = read_toml(path)
     try:
         return Experiment.model_validate(values)
     except ValidationError as error:
         remedy = "docs/reference/config.md lists every key."
         raise ConfigError(explain(error), where=str(path), remedy=remedy) from error
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """What a TOML file that a person wrote holds; a byte order mark, as some editors put first, is passed over.
+
+    Raises:
+        ConfigError: Not readable, or not TOML in UTF-8; the message names line and column.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(_reason(error), where=str(path), expected="a TOML file in UTF-8") from error
 
 
 def _reason(error: Exception) -> str:

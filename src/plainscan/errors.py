@@ -122,6 +122,7 @@ class StorageError(UserError):
 # What the operating system says -> what was expected, and what to do.
 _FULL: Final = ("free space", "Nothing half-written was kept. Free some space and run again.")
 _REFUSED: Final = ("permission", "Check the permissions of this path, or choose another folder.")
+_FOLDER: Final = ("a file", "A folder lies where a file should be; choose another name.")
 _IN_THE_WAY: Final = ("a folder", "A file lies where a folder should be; choose another name.")
 STORAGE: Final = {
     errno.ENOSPC: _FULL,
@@ -131,6 +132,7 @@ STORAGE: Final = {
     errno.EROFS: ("a disk that can be written", "Choose a folder on another disk."),
     errno.ENOTDIR: _IN_THE_WAY,
     errno.EEXIST: _IN_THE_WAY,
+    errno.EISDIR: _FOLDER,
     errno.ENAMETOOLONG: ("a shorter name", "Choose a shorter name."),
 }
 

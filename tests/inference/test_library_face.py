@@ -52,6 +52,15 @@ def test_the_example_in_the_documents_runs_in_ten_lines(place: Path, capsys: pyt
     assert sorted(path.name for path in place.glob("slice_*.png")) == [f"slice_00{i}.png" for i in (1, 2, 3)]
 
 
+def test_the_example_also_runs_on_a_study_of_which_nothing_is_scored(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for i in range(4):
+        write_slice(place / "incoming" / f"{i}.dcm", np.full((128, 128), -1000, np.int16), i)
+    exec(compile(examples()[0], "predict-from-python.md", "exec"), {})
+    assert capsys.readouterr().out.splitlines()[0].endswith("probability None")
+
+
 def test_every_other_example_in_the_documents_runs(place: Path) -> None:
     names: dict[str, Any] = {}
     for code in examples()[1:]:

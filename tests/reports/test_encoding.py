@@ -47,3 +47,17 @@ def test_rows_are_padded_and_stray_cells_are_refused() -> None:
         table_rows("a,a\n", "t.csv")
     with pytest.raises(ReportError, match="an empty file"):
         table_rows("", "t.csv")
+
+
+@pytest.mark.parametrize(
+    ("text", "row"),
+    [
+        ('a,b\n1,ok\n2,"never closed\n3,ok\n', 3),
+        ('a,b\n1,"two\nlines"\n2,"size "3" cm"\n', 3),
+        (f'a,b\n1,ok\n2,ok\n3,"{"x" * 200_000}\n', 4),
+    ],
+)
+def test_a_quote_that_is_not_closed_is_refused_and_the_row_is_named(text: str, row: int) -> None:
+    with pytest.raises(ReportError, match=rf"t\.csv: row {row}: .*a quote inside it written twice") as caught:
+        table_rows(text, "t.csv")
+    assert caught.value.code == "not_csv"

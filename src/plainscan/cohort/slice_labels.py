@@ -100,15 +100,23 @@ def _values(row: Row, findings: Mapping[str, str], where: str) -> dict[str, int 
     for name, key in findings.items():
         cell = row[name].strip()
         if cell not in _VALUES:
-            quoted = repr(cell) if len(cell) <= 3 and cell.isascii() else f"of {len(cell)} characters"  # may be a name
             raise LabelError(
-                f"value {quoted} in column {name}",
+                f"value {shown(cell)} in column {name}",
                 where=where,
                 expected="1 (present), 0 (absent) or empty (not known)",
                 code="label_value",
             )
         values[key] = _VALUES[cell]
     return consistent(values, where)
+
+
+def shown(cell: str) -> str:
+    """A cell as a message may hold it: quoted where it is too short to be somebody's name, else by its length.
+
+    >>> shown("2"), shown("Zhang San")
+    ("'2'", 'of 9 characters')
+    """
+    return repr(cell) if len(cell) <= 3 and cell.isascii() else f"of {len(cell)} characters"
 
 
 def consistent(values: dict[str, int | None], where: str) -> dict[str, int | None]:

@@ -21,6 +21,7 @@ from plainscan.cohort.select import select
 from plainscan.config import SelectSettings
 from plainscan.ct.prepare import HU, planes_around
 from plainscan.ct.window import Window
+from plainscan.dicom.files import count_files
 from plainscan.dicom.names import text_of
 from plainscan.dicom.read import Place, Reader
 from plainscan.dicom.scan import gather, scan
@@ -96,7 +97,7 @@ def collect(source: Path, window: WindowPair | None = None) -> Source:
     """
     if not source.exists():
         raise _nothing("no such file or folder", source)
-    if source.is_dir() and not list_files(source):
+    if source.is_dir() and not count_files(source):
         raise _nothing("an empty folder", source)
     return _pictures(source, Window(*window)) if window else _dicom(source)
 

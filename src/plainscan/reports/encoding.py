@@ -110,10 +110,16 @@ def table_rows(text: str, where: str, error: type[UserError] = ReportError) -> l
     """
     first = text.lstrip("\r\n").split("\n", 1)[0]
     separator = next((sign for sign in ",;\t" if sign in first), ",")
+    lines: list[list[str]] = []
     try:
-        lines = list(csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=separator))
-    except csv.Error as reason:
-        raise error(str(reason), where=where, expected="a comma-separated table", code="not_csv") from None
+        lines.extend(csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=separator))
+    except csv.Error as reason:  # the rows before it are there: it is the row in which the open quote stands
+        raise error(
+            str(reason),
+            where=f"{where}: row {len(lines) + 1}",
+            expected="text in closed double quotes, a quote inside it written twice",
+            code="not_csv",
+        ) from None
     return keyed_rows(lines, where, error)
 
 

@@ -6,7 +6,6 @@ It reads the run's own tables and no pixels. What only people know is asked by n
 from __future__ import annotations
 
 import json
-import tomllib
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,7 +15,7 @@ from plainscan.cohort.account_page import Account, Inventory, render
 from plainscan.cohort.datasheet import KEYS, QUESTIONS, measured
 from plainscan.cohort.flow import COHORT_TITLE, Flow, count, flow, named, with_splits
 from plainscan.cohort.flow_picture import draw
-from plainscan.config import AccountSettings
+from plainscan.config import AccountSettings, read_toml
 from plainscan.dicom.scan import REJECT_CODES
 from plainscan.dictionary import ROWS, describe
 from plainscan.errors import ConfigError
@@ -95,10 +94,7 @@ def _put(path: Path, text: str) -> None:
 
 
 def _answers(path: Path) -> dict[str, str]:
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError("not readable", where=str(path), expected="a TOML file in UTF-8") from error
+    values = read_toml(path)
     for key, text in values.items():
         if key not in KEYS or not isinstance(text, str):
             raise ConfigError(

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from plainscan import tables
+from plainscan.cohort.slice_labels import shown
 from plainscan.config import ImagesSettings
 from plainscan.dicom.names import text_of
 from plainscan.errors import LabelError, PictureError, SourceError, printable
@@ -196,7 +197,7 @@ def _row(number: int, line: list[str], columns: dict[str, int], path: Path) -> R
 
 def _value(cell: str, where: str) -> int | None:
     if cell not in VALUES:
-        raise LabelError(f"value {cell[:20]!r}", where=where, expected="1 (present), 0 (absent) or empty (not known)")
+        raise LabelError(f"value {shown(cell)}", where=where, expected="1 (present), 0 (absent) or empty (not known)")
     return VALUES[cell]
 
 
@@ -204,7 +205,7 @@ def _place(cell: str, where: str) -> float:
     try:
         return float(cell)
     except ValueError as error:
-        raise LabelError(f"slice {cell[:20]!r}", where=where, expected="a number in every row") from error
+        raise LabelError(f"slice number {shown(cell)}", where=where, expected="a number in every row") from error
 
 
 def _check_same(first: Row, second: Row, path: Path) -> None:

@@ -1,0 +1,33 @@
+"""What a source that cannot be scored is said to be."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from plainscan.errors import SourceError
+from plainscan.inference.source import collect
+
+
+def test_a_folder_that_may_not_be_listed_is_not_called_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real: Callable[..., Any] = os.scandir
+
+    def scandir(folder: Any) -> Any:
+        if Path(folder) == tmp_path:  # root may read everything: the refusal of the system is made here
+            raise PermissionError(13, "Permission denied", str(folder))
+        return real(folder)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    found = collect(tmp_path)
+    assert found.studies == []
+    assert [row["not_scored"] for row in found.left_out] == ["unreadable_folder"]
+
+
+def test_an_empty_folder_is_called_empty(tmp_path: Path) -> None:
+    (tmp_path / "below").mkdir()
+    with pytest.raises(SourceError, match="an empty folder"):
+        collect(tmp_path)
