@@ -14,7 +14,7 @@ MODULES = sorted(SOURCE.rglob("*.py"))
 
 # Lowest first; a module may import its own layer and those below.
 LAYERS: tuple[frozenset[str], ...] = (
-    frozenset({"errors", "findings", "setting_types", "config", "experiment", "records"}),
+    frozenset({"errors", "findings", "setting_types", "config", "experiment", "counted", "records"}),
     frozenset({"ct", "phantom", "reports", "cohort", "evaluation"}),
     frozenset({"tables", "dictionary", "bundle", "pictures", "dicom", "learning"}),
     frozenset({"inference"}),
