@@ -18,13 +18,14 @@ from plainscan.bundle import CARD_FILE, SHIPPED_FOLDER, read_card
 from plainscan.cli import STAGES
 from plainscan.cohort.select import FLAGS
 from plainscan.cohort.series import CODES
-from plainscan.config import Experiment, Section
+from plainscan.config import Section
 from plainscan.ct import geometry, hounsfield
 from plainscan.dicom.deidentify_file import LEFT_OUT
 from plainscan.dicom.pacs import TRANSFER_CODES
 from plainscan.dicom.read import REFUSALS
 from plainscan.dicom.scan import REJECT_CODES
 from plainscan.dictionary import ROWS, describe
+from plainscan.experiment import Experiment
 from plainscan.inference.gate import NOT_ANALYZED
 from plainscan.tables import TABLES
 

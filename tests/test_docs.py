@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from plainscan.cli import STAGES, app
-from plainscan.config import Experiment
+from plainscan.experiment import Experiment
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])

@@ -1,4 +1,4 @@
-"""The experiment: one frozen section per stage, read from TOML. An unknown key is an error.
+"""The settings: one frozen section per stage. An unknown key is an error.
 
 A setting lives here once: its key, type, range, default and meaning. The options of the command line and
 the table in docs/reference/config.md are made from these fields. Paths are relative to where the command
@@ -7,8 +7,6 @@ is run.
 
 from __future__ import annotations
 
-import tomllib
-from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -343,44 +341,6 @@ class ImagesSettings(Section):
     first_slice: Literal["lowest", "highest"] = Field("lowest", description="Where the smallest slice number lies.")
 
 
-class Experiment(Section):
-    """All of it, as `plainscan run` reads it. A stage without a section does not run.
-
-    With `units`, the stages from split on run once for each, in a folder of that name; with more than one
-    the results are compared.
-    """
-
-    out: FilePath = Field(description="The run folder.")
-    units: tuple[Literal["patient", "image"], ...] = Field((), description="Split units to run side by side.")
-    phantom: PhantomSettings | None = None
-    world: WorldSettings | None = None
-    images: ImagesSettings | None = None
-    fetch: FetchSettings | None = None
-    scan: ScanSettings | None = None
-    select: SelectSettings | None = None
-    label: LabelSettings | None = None
-    score: ScoreSettings | None = None
-    slices: SlicesSettings | None = None
-    disagree: DisagreeSettings | None = None
-    split: SplitSettings | None = None
-    prepare: PrepareSettings | None = None
-    account: AccountSettings | None = None
-    leak: LeakSettings | None = None
-    train: TrainSettings | None = None
-    evaluate: EvaluateSettings | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _what_makes_studies_feeds_the_next_stages(cls, values: dict[str, Any]) -> dict[str, Any]:
-        if "out" not in values or not {"phantom", "fetch"} & set(values):
-            return values
-        out = Path(values["out"])
-        made: dict[str, dict[str, Path]] = {"scan": {"source": out / "fetched"}}
-        if "phantom" in values:
-            made = {"scan": {"source": out / "dicom"}, "label": {"reports": out / "reports.csv", "truth": out}}
-        return values | {name: paths | values[name] for name, paths in made.items() if name in values}
-
-
 def make_section(section: type[SectionType], **values: object) -> SectionType:
     """A section from values, with an error that names the option of the command line.
 
@@ -396,33 +356,3 @@ def make_section(section: type[SectionType], **values: object) -> SectionType:
 def _option(section: type[Section], item: Any) -> str:
     name = str(item["loc"][0]) if item["loc"] else ""
     return f"--{name.replace('_', '-')}" if name in section.model_fields else name
-
-
-def read_experiment(path: Path) -> Experiment:
-    """Read and check a TOML file.
-
-    Raises:
-        ConfigError: Not readable, not TOML, an unknown key, or a value out of range; the message names the key.
-    """
-    values = read_toml(path)
-    try:
-        return Experiment.model_validate(values)
-    except ValidationError as error:
-        remedy = "docs/reference/config.md lists every key."
-        raise ConfigError(explain(error), where=str(path), remedy=remedy) from error
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """What a TOML file that a person wrote holds; a byte order mark, as some editors put first, is passed over.
-
-    Raises:
-        ConfigError: Not readable, or not TOML in UTF-8; the message names line and column.
-    """
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(_reason(error), where=str(path), expected="a TOML file in UTF-8") from error
-
-
-def _reason(error: Exception) -> str:
-    return (error.strerror if isinstance(error, OSError) else None) or str(error)

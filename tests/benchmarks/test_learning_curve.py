@@ -117,7 +117,7 @@ def test_a_start_that_has_seen_the_patients_is_refused(tmp_path: Path, capsys: p
         tmp_path / "start", **{PATIENTS: pseudonyms(frame.select(pl.col("patient_id").first()).to_series())}
     )
     assert _measure(tmp_path / "run", bundle) == 2
-    assert "were training patients of this bundle" in capsys.readouterr().err
+    assert "this bundle was trained on" in capsys.readouterr().err
 
 
 def test_without_a_run_nothing_is_measured(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,7 @@ LEAKY = pl.DataFrame({"patient_id": ["Wang^Li", "Wang^Li", "B"], "split": ["trai
 
 
 def test_a_patient_in_two_splits_stops_the_run_and_is_not_named() -> None:
-    with pytest.raises(LeakError, match="1 of 2 patients are in two splits") as caught:
+    with pytest.raises(LeakError, match="1 of 2 patients in two splits") as caught:
         verify(LEAKY, "patient")
     assert "Wang" not in str(caught.value)
     assert caught.value.exit_code == 2

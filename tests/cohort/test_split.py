@@ -92,7 +92,7 @@ def test_a_split_that_is_not_asked_for_may_be_empty() -> None:
 @pytest.mark.parametrize("nobody", [None, "", "  "])
 def test_a_patient_without_identifier_stops_a_split_by_patient(nobody: str | None) -> None:
     slices = cohort(20, 1).with_columns(pl.lit(nobody, pl.String).alias("patient_id"))
-    with pytest.raises(SplitError, match="have no patient identifier"):
+    with pytest.raises(SplitError, match="without a patient identifier"):
         split_slices(slices, SHARES, "patient", 1)
     assert len(split_slices(slices, SHARES, "image", 1)) == len(slices)
 

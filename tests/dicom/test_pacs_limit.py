@@ -147,7 +147,7 @@ def test_the_account_says_which_instance_was_too_large_and_nothing_half_written_
 ) -> None:
     ours = free_port()
     held = instances([0, MIB + MIB // 2, 0])
-    with peer(held, ours) as port, pytest.raises(PacsError, match="1 of 1 studies are not complete"):
+    with peer(held, ours) as port, pytest.raises(PacsError, match="1 of 1 study not complete"):
         fetch.run(tmp_path, settings(port, way, ours))
     (row,) = read(tmp_path, TRANSFERS).to_dicts()
     assert (row["state"], row["code"], row["instances"], row["expected"]) == ("partial", "too_large", 2, 3)

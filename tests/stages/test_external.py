@@ -161,7 +161,7 @@ def test_a_bundle_that_has_seen_some_of_the_patients_is_refused(labeled: Path, t
     run = _copy(labeled, tmp_path)
     patients = tables.read(run, tables.COHORT)["patient_id"].unique().sort()
     bundle = _bundle(tmp_path / "bundle", **{PATIENTS: pseudonyms([*patients[:2], "somebody else"])})
-    _refused(run, _settings(bundle), LeakError, "2 of 9 patient identifiers to judge were training patients")
+    _refused(run, _settings(bundle), LeakError, "trained on 2 of 9 patient identifiers to judge")
 
 
 def test_a_bundle_that_has_seen_the_identifier_that_a_patient_had_before_a_join_is_refused(
@@ -172,7 +172,7 @@ def test_a_bundle_that_has_seen_the_identifier_that_a_patient_had_before_a_join_
     joins.write_text("patient_id,same_as\n" + "".join(f"p{i},joined{i}\n" for i in range(PATIENTS_IN_ALL)))
     split.run(run, SplitSettings(train=0.4, tune=0.2, test=0.4, joined=joins))
     bundle = _bundle(tmp_path / "bundle", **{PATIENTS: pseudonyms(f"p{i}" for i in range(PATIENTS_IN_ALL))})
-    _refused(run, _settings(bundle, split="test"), LeakError, "3 of 6 patient identifiers to judge were training")
+    _refused(run, _settings(bundle, split="test"), LeakError, "trained on 3 of 6 patient identifiers to judge")
 
 
 def _leaks(run: Path, *pairs: tuple[str, str]) -> None:
@@ -226,7 +226,12 @@ def test_a_bundle_that_has_seen_whom_leak_takes_for_a_judged_patient_is_refused(
     seen, judged = (next(name for name, side in where.items() if side == wanted) for wanted in ("train", "test"))
     _leaks(run, (seen, judged))
     bundle = _bundle(tmp_path / "bundle", **{PATIENTS: pseudonyms([seen])})
-    _refused(run, _settings(bundle, split="test"), LeakError, "1 patient identifiers that `leak` takes for those of")
+    _refused(
+        run,
+        _settings(bundle, split="test"),
+        LeakError,
+        "trained on 1 patient identifier that `leak` takes",
+    )
 
 
 def test_a_bundle_that_does_not_name_its_patients_is_judged_with_a_warning(labeled: Path, tmp_path: Path) -> None:

@@ -332,7 +332,7 @@ def test_our_port_takes_nothing_that_was_not_asked_for(tmp_path: Path, pacs: Ser
 def test_studies_without_a_series_that_was_asked_for_are_said(capsys: pytest.CaptureFixture[str]) -> None:
     counts = fetch._conclude([Outcome(FoundStudy("1.2"), "aa", "complete", "no_series", 0, 0, 0)])
     assert counts["complete"] == 1
-    assert "fetch: 1 studies: no series of the study has the modality and body part" in capsys.readouterr().err
+    assert "fetch: 1 study: no series of the study has the modality and body part" in capsys.readouterr().err
 
 
 def test_what_was_fetched_can_be_scanned(tmp_path: Path, pacs: Server) -> None:

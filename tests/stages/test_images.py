@@ -120,7 +120,7 @@ def test_a_file_name_that_fits_two_pictures_is_not_guessed(folder: Path) -> None
 def test_the_same_row_twice_counts_once(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = built(folder, HEADER + "A_1.png,a,1,0,0\nA_1.png,a,1,0,0\n")
     assert tables.read(out, tables.LABELS).height == 1
-    assert "1 rows repeat" in capsys.readouterr().err
+    assert "1 row of a file that another row names too" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

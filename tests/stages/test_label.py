@@ -67,8 +67,8 @@ def test_slice_labels_count_before_reports_and_a_disagreement_is_said(
     assert tables.read(folder, tables.LABELS).filter(pl.col("instance_uid") == "1.1.0")["mass"].item() is None
     assert counts["studies where report and slices disagree"] == 3
     said = capsys.readouterr().err
-    assert "2 reports find nothing where slices are labeled 1" in said
-    assert "1 reports find something where every labeled slice is 0" in said
+    assert "2 reports without finding where slices are labeled 1" in said
+    assert "1 report with a finding where slices are all labeled 0" in said
     assert "columns not used: reader" in said
 
 
@@ -99,7 +99,7 @@ def test_any_finding_agrees_with_the_specific_ones(folder: Path) -> None:
 def test_uncertain_reports_are_counted_aloud(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run(folder, LabelSettings(reports=reports(folder, NORMAL, NORMAL + "联系人张三。", BLEED)))
     said = capsys.readouterr().err
-    assert "label: 1 reports are uncertain and label nothing" in said
+    assert "label: 1 report uncertain, so no label" in said
     assert "张三" not in said
 
 

@@ -195,7 +195,7 @@ def test_joins_of_which_nobody_is_here_are_refused(tmp_path: Path, capsys: pytes
     assert "QQ" not in str(caught.value)
     joins.write_text("patient_id,same_as\nQQ1,Wang^Li00\nWang^Li01,Wang^Li00\n", encoding="utf-8")
     prepare(tmp_path, joined=joins)
-    assert "1 of 3 identifiers in joins.csv are not in the cohort" in capsys.readouterr().err
+    assert "1 of 3 identifiers in joins.csv not in the cohort" in capsys.readouterr().err
 
 
 def test_a_pair_is_accepted_by_name_and_the_record_says_by_whom(tmp_path: Path) -> None:

@@ -183,7 +183,7 @@ def test_an_archive_scores_as_its_folder_does(study: Path, bundle: Path, tmp_pat
 def test_a_source_without_a_usable_slice_still_says_why(tmp_path: Path, bundle: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.dcm").write_text("text by another name")
-    with pytest.raises(SourceError, match="none of 1 files or images could be scored") as caught:
+    with pytest.raises(SourceError, match="none of 1 file or image could be scored") as caught:
         predicted(tmp_path / "out", tmp_path / "in", bundle)
     assert caught.value.exit_code == 2
     rows = pl.read_csv(tmp_path / "out" / "predictions.csv")

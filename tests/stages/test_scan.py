@@ -32,7 +32,7 @@ def test_an_unchanged_source_is_not_scanned_again(tmp_path: Path, capsys: pytest
 def test_a_source_without_images_leaves_its_rejects_and_says_so(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.txt").write_text("x")
-    with pytest.raises(SourceError, match="no DICOM image among 1 files"):
+    with pytest.raises(SourceError, match="no DICOM image among 1 file"):
         scan.run(tmp_path / "run", ScanSettings(source=tmp_path / "in"))
     assert read(tmp_path / "run", REJECTS).height == 1
     with pytest.raises(SourceError, match="no such file or folder"):

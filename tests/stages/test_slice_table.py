@@ -38,4 +38,4 @@ def test_a_slice_that_was_left_out_is_counted_and_one_that_nobody_knows_is_refus
         read_slice_table(tmp_path / "l.csv", COHORT, tmp_path, "slices")
     write(from_rows([{"instance_uid": "9.9"}], CATALOGUE), tmp_path, CATALOGUE)
     assert len(read_slice_table(tmp_path / "l.csv", COHORT, tmp_path, "slices")) == 1
-    assert "slices: 1 rows are of slices that are not in the cohort; not used" in capsys.readouterr().err
+    assert "slices: 1 row of slices that are not in the cohort; not used" in capsys.readouterr().err

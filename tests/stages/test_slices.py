@@ -130,7 +130,7 @@ def test_the_answers_of_several_days_lie_in_a_folder_and_must_agree(folder: Path
     (days / "2.CSV").write_text("instance_uid;any_finding\nbleed.8;1\nbleed.6;0\n;\n", encoding="utf-16")
     assert slices.run(folder, SlicesSettings(answers=days))["by a person"] == 2
     (days / "3.csv").write_text("instance_uid,any_finding\nbleed.8,0\n", encoding="utf-8")
-    with pytest.raises(LabelError, match=r"3\.csv: 1 slices that an earlier file answers otherwise"):
+    with pytest.raises(LabelError, match=r"3\.csv: 1 slice that an earlier file answers otherwise"):
         slices.run(folder, SlicesSettings(answers=days))
 
 

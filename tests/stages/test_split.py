@@ -43,7 +43,7 @@ def test_the_manifest_holds_every_slice_once_and_a_table_is_printed(
 def test_a_split_by_image_says_what_that_does(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run(build(tmp_path, 20), SplitSettings(unit="image"))
     said = capsys.readouterr().err.replace("\n", " ")
-    assert "of 20 patients have slices in more than one split" in said
+    assert "of 20 patients with slices in more than one split" in said
     assert "Yagis" in said
 
 

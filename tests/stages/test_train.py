@@ -122,7 +122,7 @@ def _swapped(folder: Path) -> None:
 
 def test_a_bundle_that_saw_tune_or_test_patients_starts_no_training(trained: Path, tmp_path: Path) -> None:
     _swapped(tmp_path)
-    with pytest.raises(LeakError, match="2 of 2 patient identifiers of tune and test were training patients") as caught:
+    with pytest.raises(LeakError, match="trained on 2 of 2 patient identifiers of tune and test") as caught:
         train.run(tmp_path, SETTINGS.model_copy(update={"init": trained / "model"}))
     assert caught.value.exit_code == 2
     assert not (tmp_path / "train").exists()

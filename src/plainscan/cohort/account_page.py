@@ -9,6 +9,7 @@ from itertools import groupby
 from typing import Any, Final
 
 from plainscan.cohort.datasheet import QUESTIONS, Question
+from plainscan.counted import counted
 from plainscan.findings import find
 
 _STYLE: Final = """
@@ -115,8 +116,8 @@ def _prevalence(cell: Mapping[str, int]) -> str:
         return "no label"
     share = 100 * cell["slices"] / cell["known"]
     return (
-        f"{cell['slices']:,} of {cell['known']:,} ({share:.1f} %); {cell['studies']:,} studies, "
-        f"{cell['patients']:,} patients"
+        f"{cell['slices']:,} of {cell['known']:,} ({share:.1f} %); {counted(cell['studies'], 'studies', ',')}, "
+        f"{counted(cell['patients'], 'patients', ',')}"
     )
 
 
@@ -130,7 +131,7 @@ def _sheet(account: Account) -> str:
     unanswered = [q.key for q in QUESTIONS if not q.measured and q.key not in account.answers]
     lines = [
         '<p class="soft">After Gebru et al., Datasheets for Datasets, Commun ACM 2021;64(12):86-92. '
-        f"{len(unanswered)} questions wait for people; <code>account --answers</code> takes their answers.</p>"
+        f"{counted(len(unanswered), 'questions')} for people; <code>account --answers</code> takes their answers.</p>"
     ]
     for section, questions in groupby(QUESTIONS, key=lambda question: question.section):
         asked = "\n".join(_asked(question, account) for question in questions)
@@ -147,8 +148,9 @@ def _asked(question: Question, account: Account) -> str:
 def _table_of(found: Inventory) -> str:
     rows = [(name, kind, f"{nulls:,}" if nulls else "", means) for name, kind, nulls, means in found.columns]
     return (
-        f"<details><summary><code>{found.name}.parquet</code>: {found.rows:,} rows. A row is {html.escape(found.row)}."
-        f"</summary>{_table(('column', 'type', 'missing', 'meaning'), rows)}</details>"
+        f"<details><summary><code>{found.name}.parquet</code>: {counted(found.rows, 'rows', ',')}. "
+        f"A row is {html.escape(found.row)}.</summary>"
+        f"{_table(('column', 'type', 'missing', 'meaning'), rows)}</details>"
     )
 
 

@@ -7,6 +7,7 @@ from typing import Final
 import polars as pl
 
 from plainscan.cohort.twins import KINDS, WEAK
+from plainscan.counted import counted
 from plainscan.errors import LeakError
 
 SHOWN: Final = 5  # pairs named in the message
@@ -36,7 +37,7 @@ def verify(manifest: pl.DataFrame, unit: str) -> None:
     if count:
         total = manifest.get_column("patient_id").n_unique()
         raise LeakError(
-            f"{count} of {total} patients are in two splits",
+            f"{count} of {counted(total, 'patients')} in two splits",
             where="manifest.split",
             expected="every patient in one split",
             remedy="Run `plainscan split` again; do not edit the manifest by hand.",
@@ -67,12 +68,11 @@ def verify_leaks(leaks: pl.DataFrame) -> None:
     if found.is_empty():
         return
     kinds = found.group_by("kind", maintain_order=True).len()
-    counted = ", ".join(f"{count} {kind} ({KINDS[kind]})" for kind, count in kinds.iter_rows())
+    each = ", ".join(f"{count} {kind} ({KINDS[kind]})" for kind, count in kinds.iter_rows())
     shown = found["pair"].head(SHOWN).to_list()
-    pairs = "1 pair" if found.height == 1 else f"{found.height} pairs"
     more = f" and {found.height - SHOWN} more" if found.height > SHOWN else ""
     raise LeakError(
-        f"{pairs} of studies on two sides of the split: {counted}; {', '.join(shown)}{more}",
+        f"{counted(found.height, 'pairs')} of studies on two sides of the split: {each}; {', '.join(shown)}{more}",
         where="leaks.parquet",
         expected="none across splits",
         remedy="Keep them together: `plainscan split RUN --joined RUN/joins.csv`, then prepare and leak again. A pair "

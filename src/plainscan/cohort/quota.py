@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
+from plainscan.counted import counted
 from plainscan.errors import SplitError
 from plainscan.findings import ANY_FINDING
 
@@ -54,7 +55,7 @@ def _check(known: pl.DataFrame, value: int, quota: int | None) -> None:
     found = int((known[ANY_FINDING] == value).sum())
     if quota is not None and found < quota:
         raise SplitError(
-            f"{found} slices with {ANY_FINDING} {value}",
+            f"{counted(found, 'slices')} with {ANY_FINDING} {value}",
             where=f"split.{'any_finding' if value else 'no_finding'}",
             expected=f"at least the {quota} asked for",
             remedy="Add studies or lower the quota.",

@@ -19,6 +19,7 @@ from plainscan.cohort import rules
 from plainscan.cohort.series import CODES, SERIES_FLAGS, Reason, Row, image_reason, volume_reason
 from plainscan.cohort.volumes import Volume, volumes
 from plainscan.config import SelectSettings
+from plainscan.counted import counted
 from plainscan.ct.geometry import PIXEL_MM, THICKNESS_MM
 from plainscan.tables import CATALOGUE, COHORT, EXCLUSIONS, empty
 
@@ -188,7 +189,9 @@ def is_reformatted(row: Row) -> bool:
 def _second_choice(volume: Volume, best: Volume) -> Reason:
     row, other = volume.rows[0], best.rows[0]
     if row["series_uid"] == other["series_uid"]:
-        return Reason("other_volume", f"{len(volume.rows)} slices of the same series, {len(best.rows)} chosen")
+        return Reason(
+            "other_volume", f"{counted(len(volume.rows), 'slices')} of the same series, {len(best.rows)} chosen"
+        )
     thin, thick = row["slice_thickness_mm"] or 0.0, other["slice_thickness_mm"] or 0.0
     overlap = min(volume.stack.positions_mm[-1], best.stack.positions_mm[-1]) - max(
         volume.stack.positions_mm[0], best.stack.positions_mm[0]

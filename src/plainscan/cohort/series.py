@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from plainscan.cohort import rules
+from plainscan.counted import counted
 from plainscan.ct.geometry import Stack, is_axial, plausible, plausible_position
 from plainscan.ct.hounsfield import plausible_rescale
 
@@ -180,5 +181,5 @@ def _too_few(rows: Sequence[Row], place: Stack, minimum_slices: int) -> tuple[Re
     planned = place.extent_mm / thickness + 1 if thickness else count
     if count >= FEWEST and planned >= minimum_slices:
         return None, ("few_slices",)
-    detail = f"{count} slices over {place.extent_mm:.0f} mm, at least {minimum_slices} expected"
+    detail = f"{counted(count, 'slices')} over {place.extent_mm:.0f} mm, at least {minimum_slices} expected"
     return Reason("too_few_slices", detail), ()

@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from plainscan.counted import counted
 from plainscan.errors import SplitError
 from plainscan.findings import ANY_FINDING, SPECIFIC_KEYS
 
@@ -44,7 +45,7 @@ def split_slices(slices: pl.DataFrame, shares: Mapping[str, float], unit: Unit, 
     nameless = slices.filter(pl.col("patient_id").is_null() | (pl.col("patient_id").str.strip_chars() == ""))
     if unit == "patient" and not nameless.is_empty():
         raise SplitError(
-            f"{len(nameless)} slices have no patient identifier",
+            f"{counted(len(nameless), 'slices')} without a patient identifier",
             where="cohort.patient_id",
             expected="a pseudonym that is the same in all studies of a patient",
             remedy="Fill (0010,0020) Patient ID when de-identifying, or leave these studies out.",

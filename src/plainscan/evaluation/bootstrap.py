@@ -17,6 +17,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from plainscan.counted import counted
 from plainscan.evaluation.metrics import Weights
 
 Counts = NDArray[np.uint16]
@@ -152,13 +153,13 @@ def _summarize(name: str, group: Group, series: Weights, confidence: float, pati
     if is_share and value in (0.0, 1.0):
         bound = ((1 - confidence) / 2) ** (1 / patients)
         ends = (bound, 1.0) if value == 1.0 else (0.0, 1 - bound)
-        return _figure(name, group, value, ends, valid.size, f"exact bound for {patients} patients")
+        return _figure(name, group, value, ends, valid.size, f"exact bound for {counted(patients, 'patients')}")
     if patients < 2 or valid.size < 2 or np.ptp(valid) <= _ROUNDING * np.abs(valid).max():
         return _figure(name, group, value, valid=valid.size, note=_no_interval(patients, valid.size))
     tail = (1 - confidence) / 2
     low, high = np.quantile(valid, [tail, 1 - tail])
     left_out = resampled.size - valid.size
-    notes = [f"{patients} patients only: {TOO_NARROW}"] if patients < FEW else []
+    notes = [f"{counted(patients, 'patients')} only: {TOO_NARROW}"] if patients < FEW else []
     notes += [f"{left_out} of {resampled.size} resamples left out: not defined there"] if left_out else []
     if not low - _ROUNDING <= value <= high + _ROUNDING:
         notes.append(f"resampling alone {'raises' if value < low else 'lowers'} it: the value is outside its interval")
@@ -174,9 +175,9 @@ def _no_interval(patients: int, valid: int) -> str:
 def _why(group: Group) -> str:
     positives = int(group.labels.sum())
     if positives == 0:
-        return f"not estimable: none of {group.labels.size} labels is positive"
+        return f"not estimable: none of {counted(group.labels.size, 'labels')} is positive"
     if positives == group.labels.size:
-        return f"not estimable: all {positives} labels are positive"
+        return f"not estimable: all of {counted(positives, 'labels')} positive"
     return "not estimable: its denominator is 0"
 
 

@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+from plainscan.counted import counted
 from plainscan.evaluation import published
 from plainscan.evaluation.report import FRAGILE, Figures, estimate, number
 from plainscan.findings import ANY_FINDING
@@ -110,7 +111,7 @@ def _signed(found: Difference | None) -> str:
 
 def _notes(runs: Mapping[str, Mapping[str, Any]], inflation: bool) -> Sequence[str]:
     sizes = ", ".join(
-        f"{name} {m['counts']['test_slices']} slices of {m['counts']['test_patients']} patients"
+        f"{name} {counted(m['counts']['test_slices'], 'slices')} of {counted(m['counts']['test_patients'], 'patients')}"
         for name, m in runs.items()
     )
     notes = [

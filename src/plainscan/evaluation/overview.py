@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from plainscan.counted import counted
 from plainscan.evaluation.compare import Comparison
 from plainscan.evaluation.hemorrhage import JUDGED
 from plainscan.evaluation.report import FRAGILE, Figures, fragile, number
@@ -48,9 +49,9 @@ def _cell(entry: Mapping[str, Any] | None) -> str:
 def _notes(metrics: Mapping[str, Any], few: bool) -> tuple[str, ...]:
     counts = metrics["counts"]
     notes = [
-        f"{metrics['name']}: {counts['test_slices']} slices, {counts['test_studies']} studies, "
-        f"{counts['test_patients']} patients. In brackets: {100 * metrics['confidence']:g} % intervals, patients "
-        "resampled.",
+        f"{metrics['name']}: {counted(counts['test_slices'], 'slices')}, {counted(counts['test_studies'], 'studies')}, "
+        f"{counted(counts['test_patients'], 'patients')}. In brackets: {100 * metrics['confidence']:g} % intervals, "
+        "patients resampled.",
         "Same height, same brain area: only slices there are compared. Alone: no network. Against clean slices: the "
         "score of any hemorrhage, slices with no finding only.",
     ]

@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 
 import jinja2
 
+from plainscan.counted import counted
 from plainscan.evaluation import published
 from plainscan.evaluation.bootstrap import FEW, TOO_NARROW
 from plainscan.evaluation.hemorrhage import JUDGED
@@ -153,7 +154,8 @@ def headline(metrics: Mapping[str, Any]) -> list[str]:
         reason = auc["note"] if auc else "no slice of the test split was scored"
         return [f"The test split allows no judgement of “any finding”: {reason}."]
     lines = [
-        f"On {auc['n']:,} test slices of {auc['clusters']} patients ({auc['n_positive']:,} slices with a finding), "
+        f"On {counted(auc['n'], 'test slices', ',')} of {counted(auc['clusters'], 'patients')} "
+        f"({counted(auc['n_positive'], 'slices', ',')} with a finding), "
         f"the network puts a slice with a finding above one without in {_percent(auc)} of all pairs: "
         f"AUC {estimate(auc)}."
     ]

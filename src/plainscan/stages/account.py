@@ -15,11 +15,12 @@ from plainscan.cohort.account_page import Account, Inventory, render
 from plainscan.cohort.datasheet import KEYS, QUESTIONS, measured
 from plainscan.cohort.flow import COHORT_TITLE, Flow, count, flow, named, with_splits
 from plainscan.cohort.flow_picture import draw
-from plainscan.config import AccountSettings, read_toml
+from plainscan.config import AccountSettings
 from plainscan.dicom.scan import REJECT_CODES
 from plainscan.dictionary import ROWS, describe
 from plainscan.errors import ConfigError
 from plainscan.evaluation.demographics import cohort_table, prevalence_table
+from plainscan.experiment import read_toml
 from plainscan.stages.chain import check_fresh
 from plainscan.stages.record import Counts, recorded, say
 from plainscan.tables import (

@@ -112,7 +112,7 @@ def _counts(rows: Sequence[Row], records: Path) -> Counts:
     done = [row for row in rows if row["file"] and row["kind"] == "dicom"]
     faces = {face: {row["series_uid"] for row in done if row["face"] == face} for face in ("removed", "thick", "kept")}
     if faces["thick"]:
-        say(f"deidentify: {len(faces['thick'])} series have slices too far apart to show a face; nothing was cut off")
+        say(f"deidentify: {len(faces['thick'])} series with slices too far apart to show a face; nothing was cut off")
     return {
         "files": len(done),
         "reports": sum(row["kind"] == "report" and bool(row["file"]) for row in rows),

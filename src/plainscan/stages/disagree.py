@@ -16,6 +16,7 @@ import polars as pl
 from plainscan.bundle import located
 from plainscan.cohort.disagreement import doubt, page, without_numbers
 from plainscan.config import DisagreeSettings
+from plainscan.counted import counted
 from plainscan.dicom.read import Reader
 from plainscan.errors import ConfigError, LabelError
 from plainscan.findings import ANY_FINDING
@@ -75,7 +76,8 @@ def _work(folder: Path, settings: DisagreeSettings, bundle: Path) -> Counts:
         safe = pl.col(pl.String).str.replace(FORMULA, "'${1}")
         rounded = studies.select(COLUMNS).with_columns(pl.col(pl.Float64).round(DIGITS), safe)
         partial.write_text(rounded.write_csv(), encoding="utf-8-sig", newline="")  # a spreadsheet asks for the mark
-    note = f"{studies.height} studies with a clear report; the first {len(shown)} are shown, all are in {QUEUE}."
+    clear = counted(studies.height, "studies")
+    note = f"{clear} with a clear report; the first {len(shown)} are shown, all are in {QUEUE}."
     with whole_file(folder / PAGE) as partial:
         partial.write_text(page(shown, note), encoding="utf-8")
     say(f"Queue: {folder / PAGE}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+from plainscan.counted import counted
 from plainscan.errors import StorageError
 from plainscan.reports.page import explain
 from plainscan.stages.record import say
@@ -38,7 +39,7 @@ def write_page(source: Path, out: Path) -> None:
     reports = read_reports(source)
     shown = dict(sorted(reports.items())[:MOST])
     left = len(reports) - len(shown)
-    note = f"{len(shown)} reports; {left} more are not shown." if left else f"{len(shown)} reports."
+    note = f"{counted(len(shown), 'reports')}{f'; {left} more not shown' if left else ''}."
     with whole_file(out) as place:
         place.write_text(explain(shown, note), encoding="utf-8")
     say(f"explain: {note} {out}")

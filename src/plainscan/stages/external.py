@@ -18,6 +18,7 @@ import polars as pl
 from plainscan.bundle import Card, located, read_card
 from plainscan.cohort.split import split_slices
 from plainscan.config import EvaluateSettings, PrepareSettings
+from plainscan.counted import counted
 from plainscan.errors import ConfigError, LabelError, LeakError, SplitError
 from plainscan.findings import FINDING_KEYS
 from plainscan.stages import prepare
@@ -90,7 +91,7 @@ def _chosen(folder: Path, split: str) -> pl.DataFrame:
         slices = _test_split(folder)
     if slices.select(pl.all_horizontal(pl.col(key).is_null().all() for key in FINDING_KEYS)).item():
         raise LabelError(
-            f"no label on any of {slices.height} slices",
+            f"no label on any of {counted(slices.height, 'slices')}",
             where=str(LABELS.path(folder)),
             expected="slices with and slices without a finding",
             remedy="Run `plainscan label` with --slices or --reports.",
@@ -136,7 +137,7 @@ def check_unseen(card: Card, judged: pl.DataFrame, bundle: Path, theirs: Collect
     shared = seen & set(pseudonyms(patients))
     if shared:
         raise LeakError(
-            f"{len(shared)} of {len(patients)} patient identifiers to judge were training patients of this bundle",
+            f"this bundle was trained on {len(shared)} of {counted(len(patients), 'patient identifiers')} to judge",
             where=f"--model {bundle}",
             expected="a bundle that was trained without them",
             remedy="Judge another bundle; on the patients that it has seen its figures would mean nothing.",
@@ -144,8 +145,8 @@ def check_unseen(card: Card, judged: pl.DataFrame, bundle: Path, theirs: Collect
         )
     if taken := seen & set(pseudonyms(theirs)):
         raise LeakError(
-            f"{len(taken)} patient identifiers that `leak` takes for those of patients to judge were training patients "
-            "of this bundle",
+            f"this bundle was trained on {counted(len(taken), 'patient identifiers')} that `leak` takes for those of "
+            "patients to judge",
             where=f"--model {bundle}",
             expected="a bundle that was trained without them",
             remedy="Judge another bundle. Or, if they are other people, accept the pairs by name: `plainscan leak RUN "

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from plainscan.config import FetchSettings
+from plainscan.counted import counted
 from plainscan.dicom.pacs import TRANSFER_CODES, FoundStudy, hashed, queries
 from plainscan.dicom.pacs_journal import Journal
 from plainscan.dicom.pacs_open import opened
@@ -73,8 +74,8 @@ def _work(folder: Path, settings: FetchSettings, today: datetime, clock: Clock |
         done, open_ = _sort(transfer, found.studies)
         outcomes += done
         outcomes += _vanished(transfer, found.studies)
-        others = f"; {found.others} others left out by the filters" if found.others else ""
-        say(f"fetch: {len(found.studies)} studies found, {len(done)} of them complete before{others}")
+        others = f"; {found.others} more left out by the filters" if found.others else ""
+        say(f"fetch: {counted(len(found.studies), 'studies')} found, {len(done)} of them complete before{others}")
         # names of patients: for this user alone, until told otherwise
         (folder / FOLDER).mkdir(mode=0o700, exist_ok=True)
         try:
@@ -199,17 +200,17 @@ def _conclude(outcomes: list[Outcome]) -> Counts:
     if len(studies) > SHOWN:
         say(f"fetch: ... and {len(studies) - SHOWN} more")
     if len(open_) > len(studies):
-        say(f"fetch: {len(open_) - len(studies)} accession numbers: {TRANSFER_CODES['not_found']}")
+        say(f"fetch: {counted(len(open_) - len(studies), 'accession numbers')}: {TRANSFER_CODES['not_found']}")
     bare = sum(outcome.code == "no_series" and outcome.state == "complete" for outcome in outcomes)
     if bare:
-        say(f"fetch: {bare} studies: {TRANSFER_CODES['no_series']}")
+        say(f"fetch: {counted(bare, 'studies')}: {TRANSFER_CODES['no_series']}")
     if not any(outcome.folder for outcome in outcomes):
         expected = "at least one study"
         raise PacsError("no study found", where="PACS", expected=expected, remedy="Check the filters.", code="no_study")
     again = [outcome for outcome in open_ if outcome.code not in FOR_GOOD]
     if again:
         raise PacsError(
-            f"{len(again)} of {len(outcomes)} studies are not complete",
+            f"{len(again)} of {counted(len(outcomes), 'studies')} not complete",
             where="PACS",
             remedy=f"{TRANSFERS.name}.parquet says why. Run the same command again: only what is missing is asked for.",
             code="incomplete",

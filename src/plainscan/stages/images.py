@@ -18,6 +18,7 @@ from typing import Final
 from plainscan import tables
 from plainscan.cohort.slice_labels import shown
 from plainscan.config import ImagesSettings
+from plainscan.counted import counted
 from plainscan.dicom.names import text_of
 from plainscan.errors import LabelError, PictureError, SourceError, printable
 from plainscan.findings import ANY_FINDING, SPECIFIC_KEYS, find
@@ -127,7 +128,7 @@ def read_labels(path: Path) -> list[Row]:
             repeated += 1
             _check_same(known, row, path)
     if repeated:
-        say(f"images: {repeated} rows repeat another row of the same file; counted once")
+        say(f"images: {counted(repeated, 'rows')} of a file that another row names too; counted once")
     unique = list(by_file.values())
     _check_places(unique, path)
     return unique

@@ -9,6 +9,7 @@ from typing import Final, TypeAlias
 import polars as pl
 
 from plainscan.config import LabelSettings
+from plainscan.counted import counted
 from plainscan.errors import LabelError
 from plainscan.findings import ANY_FINDING, FINDING_KEYS
 from plainscan.reports.label import read_report
@@ -93,15 +94,15 @@ def _report_findings(path: Path, cohort: pl.DataFrame) -> pl.DataFrame:
     studies = set(cohort.get_column("study_uid"))
     outside = len(reports.keys() - studies)
     if outside:
-        say(f"label: {outside} reports are of studies that are not in the cohort; not used")
+        say(f"label: {counted(outside, 'reports')} of studies that are not in the cohort; not used")
     silent = len(studies - reports.keys())
     if silent:
-        say(f"label: {silent} of {len(studies)} studies have no report")
+        say(f"label: {silent} of {counted(len(studies), 'studies')} without a report")
     known = track(sorted(studies & reports.keys()), "label")
     said = from_rows([row for study in known for row in _said(study, reports[study])], REPORT_FINDINGS)
     unclear = said.filter((pl.col("finding") == ANY_FINDING) & (pl.col("status") == "uncertain")).height
     if unclear:
-        say(f"label: {unclear} reports are uncertain and label nothing; `plainscan explain` shows by which words")
+        say(f"label: {counted(unclear, 'reports')} uncertain, so no label; `plainscan explain` shows by which words")
     return said
 
 
@@ -158,7 +159,9 @@ def _disagreements(labels: pl.DataFrame, said: pl.DataFrame) -> int:
     missed = both.filter((pl.col("status") == "absent") & pl.col("positive")).height
     unseen = both.filter((pl.col("status") == "present") & pl.col("clear")).height
     if missed:
-        say(f"label: {missed} reports find nothing where slices are labeled 1; the slice labels count")
+        say(f"label: {counted(missed, 'reports')} without finding where slices are labeled 1; the slice labels count")
     if unseen:
-        say(f"label: {unseen} reports find something where every labeled slice is 0; the slice labels count")
+        say(
+            f"label: {counted(unseen, 'reports')} with a finding where slices are all labeled 0; the slice labels count"
+        )
     return missed + unseen

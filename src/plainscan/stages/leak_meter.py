@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from plainscan.cohort.fingerprint import Floats
 from plainscan.config import LeakSettings
+from plainscan.counted import counted
 from plainscan.evaluation.bootstrap import Figure, draw
 from plainscan.evaluation.leak_meter import COINS, FEWEST, SPLITS, Sample, measure
 from plainscan.findings import ANY_FINDING
@@ -49,7 +50,8 @@ def meter(
     sample = _sample(prepared[features[0].tolist()], features[1], studies)
     patients = np.unique(sample.patient).size
     if patients < FEWEST or np.unique(sample.labels).size < 2:
-        say(f"leak: no leak meter: {patients} patients with known labels, expected {FEWEST} and both classes")
+        known = counted(patients, "patients")
+        say(f"leak: no leak meter: {known} with known labels, expected {FEWEST} and both classes")
         return {}
     rng = np.random.default_rng([settings.seed, *b"leak meter"])
     figures = measure(sample, draw(patients, settings.resamples, rng), settings.level, rng)

@@ -16,6 +16,7 @@ import polars as pl
 
 from plainscan.bundle import Card, located, read_card
 from plainscan.config import TrainSettings
+from plainscan.counted import counted
 from plainscan.errors import ConfigError, LeakError
 from plainscan.setting_types import SHIPPED, BundlePath
 from plainscan.stages.record import fingerprint, say
@@ -101,7 +102,7 @@ def check_init(patients: pl.DataFrame, settings: TrainSettings) -> None:
     shared = set(seen or ()) & set(pseudonyms(kept))
     if shared:
         raise LeakError(
-            f"{len(shared)} of {len(kept)} patient identifiers of tune and test were training patients of this bundle",
+            f"this bundle was trained on {len(shared)} of {counted(len(kept), 'patient identifiers')} of tune and test",
             where=f"train.init: {init}",
             expected="a bundle that was trained without them",
             remedy="Start from another bundle, or from none.",

@@ -20,6 +20,7 @@ import polars as pl
 
 from plainscan.bundle import located
 from plainscan.config import PredictSettings
+from plainscan.counted import counted
 from plainscan.dicom.read import Reader
 from plainscan.errors import SourceError
 from plainscan.findings import ANY_FINDING, FINDING_KEYS
@@ -234,7 +235,7 @@ def _report(folder: Path, source: Source, tables: _Tables, rows: list[Row]) -> C
     say("Research software, not a medical device: for no clinical decision.")
     if not any(row.get("probability") is not None for row in rows):
         raise SourceError(
-            f"none of {len(rows)} files or images could be scored",
+            f"none of {counted(len(rows), 'files or images')} could be scored",
             where=str(folder / PREDICTIONS),
             expected="at least one slice of a plain axial head CT",
             remedy="Its column not_scored says why.",
@@ -254,7 +255,7 @@ def _short(uid: object) -> str:
 
 
 def _describe(row: Row, study: Study) -> str:
-    parts = [f"{row['slices_scored']} of {row['slices']} slices scored"]
+    parts = [f"{row['slices_scored']} of {counted(row['slices'], 'slices')} scored"]
     if study.tilt_deg is not None:
         parts.append(f"tilt {study.tilt_deg:+.1f} deg")
     if study.spacings_mm:

@@ -24,6 +24,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from plainscan.config import PrepareSettings
+from plainscan.counted import counted
 from plainscan.ct.gate import CONTRAST
 from plainscan.ct.prepare import PREPARATION, Box, head_box, planes_around, prepare_slice
 from plainscan.ct.window import Window
@@ -133,7 +134,7 @@ def _remove_leftovers(folder: Path) -> None:
 def _counts(kept: int, shards: int, excluded: list[tuple[tuple[Any, ...], str]]) -> Counts:
     counts: Counts = {"slices": kept, "shards": shards, "excluded": len(excluded)}
     if excluded:
-        say(f"prepare: {len(excluded)} slices left out: {_why(excluded)}")
+        say(f"prepare: {counted(len(excluded), 'slices')} left out: {_why(excluded)}")
         names = [f"{key[2]}#{key[3]} {code}" for key, code in excluded[:NAMED]]
         counts["excluded_by_code"] = _why(excluded)
         counts["excluded_slices"] = "; ".join(names) + ("; …" if len(excluded) > NAMED else "")

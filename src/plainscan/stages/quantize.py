@@ -29,6 +29,7 @@ from plainscan.bundle import (
     write_bundle,
     write_sums,
 )
+from plainscan.counted import counted
 from plainscan.ct.prepare import network_input
 from plainscan.ct.window import Window
 from plainscan.errors import SourceError, UserError
@@ -186,7 +187,7 @@ def _spread(count: int, most: int) -> list[int]:
 
 def _name(run: Path) -> str:
     rows = read(run, PREPARED)
-    return f"slices of {rows['patient_id'].n_unique()} other patients"
+    return f"slices of {counted(rows['patient_id'].n_unique(), 'other patients')}"
 
 
 def _short(value: float) -> float:

@@ -27,6 +27,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 import plainscan
+from plainscan.counted import counted
 from plainscan.errors import StorageError, printable, storage_error
 from plainscan.tables import file_hash, whole_file
 
@@ -189,7 +190,7 @@ def _recorded(path: Path, asked: dict[str, Any], work: Callable[[], Counts], out
     with whole_file(path) as partial:
         text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
         partial.write_text(text, encoding="utf-8", errors="backslashreplace")
-    say(f"{stage}: {', '.join(f'{value} {key}' for key, value in counts.items())} ({seconds:.1f} s)")
+    say(f"{stage}: {', '.join(counted(value, key) for key, value in counts.items())} ({seconds:.1f} s)")
     return counts
 
 

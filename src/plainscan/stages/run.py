@@ -11,8 +11,9 @@ import os
 from pathlib import Path
 from typing import Final
 
-from plainscan.config import Experiment, SplitSettings, read_experiment
+from plainscan.config import SplitSettings
 from plainscan.errors import ConfigError
+from plainscan.experiment import Experiment, read_experiment
 from plainscan.stages.record import say
 
 SHARED_STAGES: Final = ("phantom", "world", "images", "fetch", "scan", "select", "label", "score", "slices", "disagree")
@@ -29,7 +30,7 @@ def run(config: Path) -> None:
     """Run an experiment.
 
     Args:
-        config: The TOML file; see `plainscan.config.Experiment`.
+        config: The TOML file; see `plainscan.experiment.Experiment`.
 
     Raises:
         UserError: Of the stage that cannot go on; what the stages before it made stays.

@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from plainscan.config import ScanSettings
+from plainscan.counted import counted
 from plainscan.dicom.files import count_files, medium
 from plainscan.dicom.scan import scan_files
 from plainscan.errors import SourceError
@@ -30,7 +31,7 @@ def run(folder: Path, settings: ScanSettings) -> Counts:
 def _work(folder: Path, source: Path) -> Counts:
     parts = Parts(folder, source)
     if parts.files:
-        say(f"scan: going on behind {parts.files} files that were looked at before")
+        say(f"scan: going on behind {counted(parts.files, 'files')} looked at before")
     for _ in track(parts.fill(lambda: scan_files(source)), "scan", total=_count(source)):
         pass
     parts.finish()
@@ -41,7 +42,7 @@ def _work(folder: Path, source: Path) -> Counts:
     refused = rejects.select(pl.len()).collect().item()
     if not images:
         raise SourceError(
-            f"no DICOM image among {refused} files",
+            f"no DICOM image among {counted(refused, 'files')}",
             where=str(source),
             expected="CT images as DICOM files, in folders or ZIPs",
             remedy=f"Read why in {REJECTS.path(folder).name}.",

@@ -14,6 +14,7 @@ import polars as pl
 
 from plainscan.bundle import Card, located
 from plainscan.config import ScoreSettings
+from plainscan.counted import counted
 from plainscan.dicom.read import Reader
 from plainscan.errors import LeakError
 from plainscan.findings import FINDING_KEYS
@@ -63,7 +64,7 @@ def _work(folder: Path, settings: ScoreSettings, bundle: Path) -> Counts:
     write(scores, folder, SCORES)
     codes = Counter(code for code in scores["not_scored"] if code)
     for code, count in codes.most_common():
-        say(f"score: {count} slices not scored: {code}")
+        say(f"score: {counted(count, 'slices')} not scored: {code}")
     return {
         "slices": scores.height,
         "kept": kept.height,
@@ -93,7 +94,7 @@ def _seen(card: Card, cohort: pl.DataFrame, bundle: Path) -> set[str]:
     seen = {patient for patient in patients if set(pseudonyms([patient])) & set(known)}
     if seen and seen == patients:
         raise LeakError(
-            f"all {len(patients)} patients to be scored were training patients of this bundle",
+            f"this bundle was trained on all of {counted(len(patients), 'patients')} to be scored",
             where=f"--model {bundle}",
             expected="a bundle that was trained without them",
             remedy="Score by another bundle; of patients that it has seen a model only repeats their labels.",

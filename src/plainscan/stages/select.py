@@ -12,6 +12,7 @@ from plainscan.cohort.flow import flow
 from plainscan.cohort.flow_picture import draw
 from plainscan.cohort.select import select
 from plainscan.config import SelectSettings
+from plainscan.counted import counted
 from plainscan.dicom.scan import REJECT_CODES
 from plainscan.errors import SourceError
 from plainscan.stages.record import Counts, recorded, say
@@ -84,7 +85,8 @@ def _say_series(catalogue: pl.DataFrame, cohort: pl.DataFrame) -> None:
         between = f"spacing {min(spacing):.2f} to {max(spacing):.2f} mm" if spacing else "one slice"
         flags = f"; {', '.join(row['flags'])}" if row["flags"] else ""
         number = numbers.get(series)
-        say(f"select: series {number}: {group.height} slices, tilt {row['tilt_deg']:+.1f} deg, {between}{flags}")
+        slices = counted(group.height, "slices")
+        say(f"select: series {number}: {slices}, tilt {row['tilt_deg']:+.1f} deg, {between}{flags}")
 
 
 def _say_few(cohort: pl.DataFrame, minimum_slices: int) -> None:
@@ -96,9 +98,9 @@ def _say_few(cohort: pl.DataFrame, minimum_slices: int) -> None:
 def _say_exclusions(exclusions: pl.DataFrame) -> None:
     mixed = exclusions.filter(pl.col("level") == "study", pl.col("code") == "several_patients").height
     if mixed:
-        studies = "study" if mixed == 1 else "studies"
-        say(f"select: {mixed} {studies} left out whole: their images name more than one patient (several_patients)")
+        studies = counted(mixed, "studies")
+        say(f"select: {studies} left out whole: their images name more than one patient (several_patients)")
     images = exclusions.filter(pl.col("level") != "study")
-    counted = images.group_by("code").agg(pl.col("slices").sum(), pl.col("series_uid").n_unique())
-    for code, slices, series in counted.sort("slices", "code", descending=[True, False]).iter_rows():
-        say(f"select: {slices} images of {series} series left out: {code}")
+    groups = images.group_by("code").agg(pl.col("slices").sum(), pl.col("series_uid").n_unique())
+    for code, slices, series in groups.sort("slices", "code", descending=[True, False]).iter_rows():
+        say(f"select: {counted(slices, 'images')} of {series} series left out: {code}")

@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from plainscan.cohort.slice_labels import SliceKey, read_slice_labels
+from plainscan.counted import counted
 from plainscan.errors import LabelError
 from plainscan.stages.record import say
 from plainscan.stages.report_files import file_rows
@@ -38,5 +39,5 @@ def read_slice_table(
     if unused:
         say(f"{stage}: columns not used: {', '.join(unused)}")
     if found.outside:
-        say(f"{stage}: {found.outside} rows are of slices that are not in the cohort; not used")
+        say(f"{stage}: {counted(found.outside, 'rows')} of slices that are not in the cohort; not used")
     return found.labels

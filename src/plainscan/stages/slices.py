@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from plainscan.cohort.slice_labels import SliceKey
 from plainscan.cohort.slice_prior import FEATURES, Heights, features, heights, probability, sigmoid, usual
 from plainscan.config import SlicesSettings
+from plainscan.counted import counted
 from plainscan.errors import LabelError
 from plainscan.findings import ANY_FINDING, FINDING_KEYS, SPECIFIC_KEYS
 from plainscan.stages.chain import check_fresh
@@ -165,7 +166,7 @@ def _answered(slices: pl.DataFrame, path: Path, folder: Path) -> pl.DataFrame:
         ],
         schema=LABELS.columns,
     )
-    say(f"slices: {given.height} slices answered")
+    say(f"slices: {counted(given.height, 'slices')} answered")
     names = (*FINDING_KEYS, "label_source")
     joined = slices.join(given, on=SLICE_KEY, how="left", suffix="_given", maintain_order="left")
     by_person = pl.col("label_source_given").is_not_null()
@@ -183,7 +184,7 @@ def _answers(path: Path, folder: Path) -> dict[SliceKey, dict[str, int | None]]:
         other = sum(answers.get(key, values) != values for key, values in known.items())
         if other:
             raise LabelError(
-                f"{other} slices that an earlier file answers otherwise",
+                f"{counted(other, 'slices')} that an earlier file answers otherwise",
                 where=str(file),
                 expected="one answer per slice",
                 remedy="Settle them and delete one of the two.",
@@ -248,8 +249,8 @@ def decided_note(test: pl.DataFrame) -> list[str]:
     if not decided_:
         return []
     return [
-        f"{decided_} of {test.height} test labels were decided by a probability that a model's score went into, not by "
-        "a person or a report: figures on them flatter."
+        f"{decided_} of {counted(test.height, 'test labels')} decided by a probability that a model's score went into, "
+        "not by a person or a report: figures on them flatter."
     ]
 
 
@@ -257,7 +258,7 @@ def _counts(labeled: pl.DataFrame, reading: pl.DataFrame) -> Counts:
     sources = labeled["label_source"]
     silent = labeled.filter(pl.col("label_source").is_null() & pl.col("probability").is_null())["study_uid"].n_unique()
     if silent:
-        say(f"slices: {silent} studies without a clear report: no label by a probability")
+        say(f"slices: {counted(silent, 'studies')} without a clear report: no label by a probability")
     return {
         "slices": labeled.height,
         "labeled before": int((~sources.is_in([PERSON, BY_PROBABILITY])).sum()),

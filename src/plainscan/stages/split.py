@@ -11,6 +11,7 @@ from plainscan.cohort.leak import leaked_patients, verify
 from plainscan.cohort.quota import keep_quota
 from plainscan.cohort.split import split_slices
 from plainscan.config import SplitSettings
+from plainscan.counted import counted
 from plainscan.errors import SourceError, SplitError
 from plainscan.findings import ANY_FINDING
 from plainscan.stages.chain import check_fresh
@@ -19,7 +20,7 @@ from plainscan.stages.record import Counts, recorded, say
 from plainscan.tables import COHORT, LABELS, MANIFEST, SLICE_KEY, SLICE_LABELS, SPLITS, Table, read, write
 
 _BY_IMAGE: Final = (
-    "split by image: {shared} of {patients} patients have slices in more than one split. Neighboring slices of a "
+    "split by image: {shared} of {patients} with slices in more than one split. Neighboring slices of a "
     "patient look alike, so the network is tested on what it has seen and every figure comes out too high "
     "(Yagis et al., Sci Rep 2021;11:22544: 29 to 55 points of accuracy). Use it only to show that effect."
 )
@@ -61,7 +62,7 @@ def _work(folder: Path, settings: SplitSettings) -> Counts:
     labeled = cohort.join(labels, on=SLICE_KEY, how="left", maintain_order="left")
     if labeled.get_column(ANY_FINDING).null_count() == len(labeled):
         raise SplitError(
-            f"none of {len(labeled)} slices has a known {ANY_FINDING}",
+            f"none of {counted(len(labeled), 'slices')} has a known {ANY_FINDING}",
             where="labels.parquet",
             expected="labels",
             remedy="Run `plainscan label` with --slices, --reports or --truth.",
@@ -78,7 +79,7 @@ def _work(folder: Path, settings: SplitSettings) -> Counts:
         say(line)
     if settings.unit == "image":
         patients = manifest.get_column("patient_id").n_unique()
-        say(_BY_IMAGE.format(shared=leaked_patients(manifest), patients=patients))
+        say(_BY_IMAGE.format(shared=leaked_patients(manifest), patients=counted(patients, "patients")))
     return {"slices": len(manifest), **{name: int((manifest["split"] == name).sum()) for name in SPLITS}}
 
 
@@ -90,15 +91,15 @@ def _joined(labeled: pl.DataFrame, path: Path) -> pl.DataFrame:
     absent = len(joins.keys() - set(labeled["patient_id"]))
     if joins and absent == len(joins):
         raise SourceError(
-            f"none of its {absent} patient identifiers is in the cohort",
+            f"none of its {counted(absent, 'patient identifiers')} is in the cohort",
             where=str(path),
             expected="identifiers of this run's patients",
             remedy="Is it the joins.csv of another run?",
         )
-    say(f"split: {before} patient identifiers are {one['patient_id'].n_unique()} patients")
+    say(f"split: {counted(before, 'patient identifiers')} of {counted(one['patient_id'].n_unique(), 'patients')}")
     if absent:
         hint = "a spreadsheet drops leading zeros"
-        say(f"split: {absent} of {len(joins)} identifiers in {path.name} are not in the cohort; {hint}")
+        say(f"split: {absent} of {counted(len(joins), 'identifiers')} in {path.name} not in the cohort; {hint}")
     return one
 
 

@@ -15,6 +15,7 @@ import polars as pl
 
 from plainscan.cohort.leak import firm_leaks
 from plainscan.cohort.twins import groups
+from plainscan.counted import counted
 from plainscan.errors import TableError
 from plainscan.tables import COHORT, LEAKS, MANIFEST, PREPARED, SLICE_KEY, read
 
@@ -123,7 +124,7 @@ def twice_limits(found: Mapping[str, Any]) -> list[str]:
     if unsearched := found["studies"] - found["searched"]:
         said.append(
             f"Whether one person is judged under two patient identifiers was not looked for in {unsearched} of "
-            f"{found['studies']} studies (`plainscan leak`)."
+            f"{counted(found['studies'], 'studies')} (`plainscan leak`)."
         )
     if found["hints"]:
         said.append(

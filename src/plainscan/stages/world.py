@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 import plainscan
 from plainscan import tables
 from plainscan.config import WorldSettings
+from plainscan.counted import counted
 from plainscan.ct.prepare import PREPARATION, Box, head_box, prepare_slice, resample
 from plainscan.findings import FINDING_KEYS
 from plainscan.phantom import WORLD
@@ -59,7 +60,7 @@ def _work(folder: Path, settings: WorldSettings) -> Counts:
     numbers = range(-(-settings.patients // PATIENTS_PER_SHARD))
     missing = [number for number in numbers if not _rows_path(folder, number).is_file()]
     if len(missing) < len(numbers):
-        say(f"world: resumed with {len(numbers) - len(missing)} of {len(numbers)} shards")
+        say(f"world: resumed with {len(numbers) - len(missing)} of {counted(len(numbers), 'shards')}")
     for _ in track(_made(folder, settings, missing), "world", total=len(missing)):
         pass
     frames = [pl.read_parquet(_rows_path(folder, number)) for number in numbers]
