@@ -69,7 +69,7 @@ MEANINGS: Final[Mapping[str, str]] = {
     "frame": "frame of a multi-frame instance, from 0; 0 elsewhere",
     "source": "folder or archive that was scanned; `path` is relative to it",
     "path": "file below `source`; a member of a ZIP is `archive.zip::member`",
-    "kind": "`dicom`, `picture` or `report`; of a leak what the two studies share",
+    "kind": "`dicom`, `picture`, `report` or `sr` (a structured report); of a leak what the two studies share",
     "rows": "(0028,0010) Rows, pixels",
     "columns": "(0028,0011) Columns, pixels",
     "pixel_spacing_row_mm": "(0028,0030) Pixel Spacing, first value: between rows",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import struct
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -28,12 +28,13 @@ from plainscan.dicom.text import decode_text
 from plainscan.reports.dates import Day
 from plainscan.reports.descriptor import clean_descriptor, is_known
 from plainscan.reports.identifiers import SHORTEST_ID, Known, name_parts
-from plainscan.reports.identity_patterns import OLDEST
+from plainscan.reports.identity_patterns import NAME, OLDEST, PLACE
 
 DEEPEST: Final = 8
 MOST_VALUES: Final = 64
 REGISTERED: Final = "1.2.840.10008."  # UIDs of the standard name nobody
 CHARACTER_SET: Final = 0x00080005
+DUMMIES: Final = frozenset(("", NAME, PLACE))  # what stands for people and places names nobody
 _BINARY: Final = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FD": "d", "FL": "f", "AT": "HH"}
 _DECIMAL: Final = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d{1,3})?")
 _INTEGER: Final = re.compile(r"[-+]?\d{1,6}")  # more digits may be a date or an identifier; no CT number needs them
@@ -84,30 +85,31 @@ def identifiers(ds: Dataset) -> Known:
     """Names and numbers of people and places that a header holds, in sequences too."""
     names: set[str] = set()
     ids: set[str] = set()
-    days = {day for tag in _DAYS if (day := _day_of(_text(ds, tag, [])))}
-    sets = _character_sets(ds)
+    days = {day for tag in _DAYS if (day := _day_of(text_of(ds, tag, [])))}
+    sets = character_sets(ds)
     for item in _everywhere(ds, 0):
         for tag in item.keys():  # noqa: SIM118  # iterating a Dataset would convert its values
             number = int(tag)
             is_name = dictionary_has_tag(number) and dictionary_VR(number) == "PN"
             if is_name or number in _IDENTIFYING:
                 values = {part.strip() for text in _readings(item, number, sets) for part in text.split("\\")}
-                (names if is_name else ids).update(values - {""})
+                (names if is_name else ids).update(values - DUMMIES)
     return Known(frozenset(names), frozenset(ids), frozenset(days))
 
 
-def deidentify(ds: Dataset, person: Person) -> tuple[Dataset, Counter[str]]:
+def deidentify(ds: Dataset, person: Person, more: Mapping[int, Rule] | None = None) -> tuple[Dataset, Counter[str]]:
     """The new data set, without pixels and without a meta header, and how many attributes became what.
 
     Args:
         ds: As read, values still raw.
         person: The patient.
+        more: Rules beside those of images.
 
     Returns:
         The data set in UTF-8, and counts by action of ``deidentify_table``; ``private`` for removed private ones.
     """
     counts: Counter[str] = Counter()
-    new = _Cleaner(person, _character_sets(ds), counts).clean(ds, 0)
+    new = Cleaner(person, character_sets(ds), counts, {**kept(), **(more or {})}).clean(ds, 0)
     new.SpecificCharacterSet = "ISO_IR 192"
     new.PatientName = new.PatientID = person.pseudonym
     for rule in kept().values():
@@ -120,7 +122,7 @@ def deidentify(ds: Dataset, person: Person) -> tuple[Dataset, Counter[str]]:
     return new, counts
 
 
-def sign(ds: Dataset, *, defaced: bool, masked: bool) -> None:
+def sign(ds: Dataset, *, defaced: bool, masked: bool, structured: bool = False) -> None:
     """Say in the data set what was done to it: PS3.3 C.7.1.1 and C.12.1.1, codes of PS3.16 CID 7050."""
     codes = [
         ("113100", "Basic Application Confidentiality Profile"),
@@ -128,6 +130,8 @@ def sign(ds: Dataset, *, defaced: bool, masked: bool) -> None:
         ("113107", "Retain Longitudinal Temporal Information Modified Dates Option"),
         ("113108", "Retain Patient Characteristics Option"),
     ]
+    if structured:
+        codes.insert(1, ("113104", "Clean Structured Content Option"))
     if masked:
         codes.insert(1, ("113101", "Clean Pixel Data Option"))
         ds.BurnedInAnnotation = "NO"
@@ -146,20 +150,36 @@ def _code(value: str, meaning: str) -> Dataset:
     return item
 
 
-class _Cleaner:
-    """Builds data sets by the table."""
+class Cleaner:
+    """Builds data sets by a table.
 
-    def __init__(self, person: Person, sets: list[str], counts: Counter[str]) -> None:
+    Args:
+        person: The patient.
+        sets: Character sets of the data set.
+        counts: Where attributes are counted by what became of them.
+        table: Rules by tag.
+        most: So many values of an attribute are read.
+    """
+
+    def __init__(
+        self,
+        person: Person,
+        sets: list[str],
+        counts: Counter[str],
+        table: Mapping[int, Rule],
+        most: int = MOST_VALUES,
+    ) -> None:
         self._person, self._sets, self._counts = person, sets, counts
+        self._table, self._most = table, most
         self._days = person.days
         self._parts = name_parts(person.known)
         self._ids = {one.casefold() for one in person.known.ids}
 
     def clean(self, ds: Dataset, depth: int) -> Dataset:
+        """The new data set; ``depth`` is that of the sequence it stands in."""
         new = Dataset()
-        table = kept()
         for tag in list(ds.keys()):
-            rule = table.get(int(tag))
+            rule = self._table.get(int(tag))
             if rule is None or rule.action in "ZD" or depth > DEEPEST:
                 self._counts["private" if tag.is_private else "X" if rule is None else rule.action] += 1
                 continue
@@ -172,17 +192,17 @@ class _Cleaner:
     def _value(self, ds: Dataset, rule: Rule, depth: int) -> Any:
         """The new value, or None to leave the attribute out."""
         if rule.vr == "SQ":
-            items = [self.clean(item, depth + 1) for item in _items(ds, rule.tag)]
+            items = [self.clean(item, depth + 1) for item in items_of(ds, rule.tag)]
             return Sequence(items) if items else None
         if rule.vr in _BINARY:
-            return _numbers(ds, rule)
-        parts = [part.strip(" \0") for part in _text(ds, rule.tag, self._sets).split("\\")][:MOST_VALUES]
+            return _numbers(ds, rule, self._most)
+        parts = [part.strip(" \0") for part in text_of(ds, rule.tag, self._sets).split("\\")][: self._most]
         values = [value for part in parts if (value := self._one(rule, part)) is not None]
         if rule.vr in ("DS", "IS") and len(values) < len(parts):  # a vector with a gap is no vector
             return None
         return None if not values or values == [""] else values if len(values) > 1 else values[0]
 
-    def _is_known(self, text: str) -> bool:
+    def is_known(self, text: str) -> bool:
         """Whether a value is an identifier of the study: not a number that only holds the same digits."""
         whole = text.casefold()
         return len(whole) >= SHORTEST_ID and whole in self._ids
@@ -196,8 +216,8 @@ class _Cleaner:
             match = _HOUR.fullmatch(text)
             return f"{match[1]}0000" if match else None
         if rule.vr == "AS":
-            return _age(text)
-        if self._is_known(text):
+            return coarse_age(text)
+        if self.is_known(text):
             return None
         if rule.action == "C":
             return clean_descriptor(text, self._parts)[: 16 if rule.vr in ("CS", "SH") else 64].strip() or None
@@ -227,10 +247,10 @@ def _kept(rule: Rule, text: str) -> str | None:
     return code if len(code) <= 16 and code.isascii() and is_known(code) else None
 
 
-def _age(text: str) -> str | None:
+def coarse_age(text: str) -> str | None:
     """Years from 2 to 89, months below; over 89 is 90 (45 CFR 164.514(b)(2)(i)(C)).
 
-    >>> _age("093Y"), _age("067Y"), _age("018D"), _age("A")
+    >>> coarse_age("093Y"), coarse_age("067Y"), coarse_age("018D"), coarse_age("A")
     ('090Y', '067Y', '000M', None)
     """
     match = _AGE.fullmatch(text)
@@ -253,11 +273,11 @@ def _everywhere(ds: Dataset, depth: int) -> Iterator[Dataset]:
     if depth < DEEPEST:
         for tag in list(ds.keys()):
             if not tag.is_private:
-                for item in _items(ds, int(tag)):
+                for item in items_of(ds, int(tag)):
                     yield from _everywhere(item, depth + 1)
 
 
-def _items(ds: Dataset, tag: int) -> list[Dataset]:
+def items_of(ds: Dataset, tag: int) -> list[Dataset]:
     """Items of a sequence; none where the value is none, or cannot be parsed."""
     element: Any = ds.get_item(tag)
     if isinstance(element, RawDataElement) and element.VR != "SQ":
@@ -271,7 +291,8 @@ def _items(ds: Dataset, tag: int) -> list[Dataset]:
     return list(value) if isinstance(value, Sequence) else []
 
 
-def _character_sets(ds: Dataset) -> list[str]:
+def character_sets(ds: Dataset) -> list[str]:
+    """Values of Specific Character Set."""
     element = ds.get_item(CHARACTER_SET)
     value = getattr(element, "value", None) or ""
     if isinstance(value, bytes):
@@ -281,10 +302,11 @@ def _character_sets(ds: Dataset) -> list[str]:
 
 def text_at(ds: Dataset, tag: int) -> str:
     """The text of an attribute as its character set says; empty where there is none."""
-    return _text(ds, tag, _character_sets(ds))
+    return text_of(ds, tag, character_sets(ds))
 
 
-def _text(ds: Dataset, tag: int, sets: list[str]) -> str:
+def text_of(ds: Dataset, tag: int, sets: list[str]) -> str:
+    """The text of an attribute in character sets that are given; empty where there is none."""
     element = ds.get_item(tag)
     value = getattr(element, "value", None)
     if value is None or isinstance(value, Sequence):
@@ -294,7 +316,7 @@ def _text(ds: Dataset, tag: int, sets: list[str]) -> str:
 
 def _readings(ds: Dataset, tag: int, sets: list[str]) -> Iterator[str]:
     """The text, and what it may be where the character set lies: all bytes of 王喆 in GB18030 are Latin letters too."""
-    yield _text(ds, tag, sets)
+    yield text_of(ds, tag, sets)
     value = getattr(ds.get_item(tag), "value", None)
     if isinstance(value, bytes) and not value.isascii():
         for encoding in _ENCODINGS:
@@ -302,14 +324,14 @@ def _readings(ds: Dataset, tag: int, sets: list[str]) -> Iterator[str]:
                 yield value.decode(encoding).strip(" \0")
 
 
-def _numbers(ds: Dataset, rule: Rule) -> list[Any] | Any | None:
+def _numbers(ds: Dataset, rule: Rule, most: int) -> list[Any] | Any | None:
     """Binary numbers from raw bytes, or None where they do not come out even."""
     element: Any = ds.get_item(rule.tag)
     if not isinstance(element, RawDataElement) or not element.value:
         return None
     code = _BINARY[rule.vr]
     form = struct.Struct(("<" if element.is_little_endian else ">") + code)
-    if len(element.value) % form.size or len(element.value) > MOST_VALUES * form.size:
+    if len(element.value) % form.size or len(element.value) > most * form.size:
         return None
     values = [one[0] if len(one) == 1 else one[0] << 16 | one[1] for one in form.iter_unpack(element.value)]
     return values if len(values) > 1 else values[0]

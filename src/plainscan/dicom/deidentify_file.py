@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import io
 import warnings
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
@@ -26,6 +27,8 @@ from plainscan.ct.hounsfield import AIR_HU, Storage, stored_values, to_hu
 from plainscan.dicom.decode import decode_frame
 from plainscan.dicom.deidentify import Person, deidentify, identifiers, sign, text_at
 from plainscan.dicom.deidentify_key import Key
+from plainscan.dicom.deidentify_sr import deidentify_report, report_identifiers
+from plainscan.dicom.deidentify_sr_tree import SR_LEFT_OUT
 from plainscan.dicom.files import Entry
 from plainscan.dicom.header import DEFLATED, INFLATED_BYTES, inflate
 from plainscan.dicom.read import CT_CLASSES, Opened, Values, open_entry, storage_of
@@ -52,6 +55,7 @@ LEFT_OUT: Final = {
     "duplicate": "an earlier file of the study has the same SOP Instance UID",
     "identifier_left": "an identifier of the study was still in the cleaned text",
     "report_without_study": "no image of its study is here, so nobody knows what to look for in it",
+    **SR_LEFT_OUT,
 }
 
 Words = NDArray[np.integer[Any]]
@@ -122,6 +126,19 @@ def open_source(entry: Entry) -> Source:
     return Source(entry, header, known, identity)
 
 
+def open_report(entry: Entry) -> Source:
+    """Read a structured report, with what its tree says of people.
+
+    Raises:
+        DicomError: It cannot be parsed.
+    """
+    source = open_source(entry)
+    try:
+        return replace(source, known=source.known | report_identifiers(source.header))
+    except Exception as error:  # as above
+        raise DicomError(f"cannot be read ({type(error).__name__})", code="unreadable") from error
+
+
 def check_kind(values: Values, burned_in: str, choices: Choices) -> None:
     """Refuse what is not a plain CT slice.
 
@@ -169,6 +186,31 @@ def write_clean(source: Source, key: Key, known: Known, choices: Choices, plane:
         _layout(ds, opened, pixels)
         sign(ds, defaced=plane is not None, masked=text_px > 0)
         _save(ds, path)
+    return _done(counts, text_px, face_px)
+
+
+def write_report(source: Source, key: Key, known: Known, path: Path) -> Done:
+    """Write a structured report without identity.
+
+    Args:
+        source: The file.
+        key: Of the hospital.
+        known: Identifiers of the whole study.
+        path: Where to; its folder is made.
+
+    Raises:
+        DicomError: The report is left out; nothing is written.
+    """
+    person = Person(key, source.identity, known | source.known)
+    with warnings.catch_warnings(), pydicom.config.disable_value_validation():  # every value was checked by its VR
+        warnings.simplefilter("ignore")
+        ds, counts = deidentify_report(source.header, person)
+        sign(ds, defaced=False, masked=False, structured=True)
+        _save(ds, path)
+    return _done(counts, 0, 0)
+
+
+def _done(counts: Counter[str], text_px: int, face_px: int) -> Done:
     replaced = counts["U"] + counts["Z"] + counts["D"]
     return Done(counts["X"], counts["private"], replaced, counts["C"], counts["K"], text_px, face_px)
 

@@ -58,6 +58,14 @@ class Key:
         digest[8] = (digest[8] & 0x3F) | 0x80
         return f"2.25.{int.from_bytes(digest, 'big')}"
 
+    def code(self, original: str) -> str:
+        """A code in place of a department's own: 16 signs, the same for the same.
+
+        >>> len(Key(bytes(32)).code("4711")), Key(bytes(32)).code("4711") == Key(bytes(32)).code("4712")
+        (16, False)
+        """
+        return "C" + base64.b32encode(self._digest("code", original)).decode()[:15]
+
     def days(self, identity: str) -> int:
         """By how many days the dates of a patient move: -1 to -3650."""
         return -1 - int.from_bytes(self._digest("days", identity)[:8], "big") % FARTHEST_DAYS

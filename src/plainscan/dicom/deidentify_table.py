@@ -44,12 +44,21 @@ def kept() -> dict[int, Rule]:
     """Every rule by tag; an attribute without one is removed."""
     file = resources.files("plainscan.dicom") / "profile.toml"
     table = tomllib.loads(file.read_text(encoding="utf-8"))["attributes"]
+    return rules_of(table)
+
+
+def rules_of(table: dict[str, dict[str, str]]) -> dict[int, Rule]:
+    """Rules by tag, from rows by keyword.
+
+    Raises:
+        InternalError: A row has an unknown action or key.
+    """
     return {rule.tag: rule for rule in (_rule(keyword, row) for keyword, row in table.items())}
 
 
 def _rule(keyword: str, row: dict[str, str]) -> Rule:
     codes: dict[str, str] = {name: row[name] for name in _CODES if name in row}
     if row.get("action") not in ACTIONS or row.keys() - {"tag", "action", *codes}:
-        raise InternalError(f"profile.toml: {keyword} has an unknown action or key")
+        raise InternalError(f"profile: {keyword} has an unknown action or key")
     tag = int(row["tag"].replace(",", ""), 16)
     return Rule(tag, keyword, dictionary_VR(tag).split(" ")[0], codes, row["action"])

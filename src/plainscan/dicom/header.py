@@ -169,7 +169,8 @@ def _read(stream: BinaryIO, size: int) -> Header:
     if head[128:132] == b"DICM" and len(head) > 134 and head[132:134] not in FIRST_GROUPS:
         raise DicomError("no element after the prefix DICM", code="unreadable")
     if DEFLATED.encode() in head[:1024]:
-        return parse(io.BytesIO(inflate(head + stream.read(), HEAD_BYTES * 16)), size, DEFLATED)
+        inflated = inflate(head + stream.read(), HEAD_BYTES * 16)
+        return parse(io.BytesIO(inflated), len(inflated), DEFLATED)
     walked = walk(head, _WANTED, _ODD)
     if walked is not None and walked.pixel_tag in PIXELS:
         meta = {tag: _code(element.value) or "" for tag, element in walked.meta.items() if tag in (SYNTAX, MEDIA_CLASS)}

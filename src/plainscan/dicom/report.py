@@ -17,7 +17,7 @@ from plainscan.reports.encoding import decode
 ENCAPSULATED: Final = ("1.2.840.10008.5.1.4.1.1.104.1", "1.2.840.10008.5.1.4.1.1.104.2")  # PDF, CDA
 _DEEPEST: Final = 32
 # Concept names of CID 7001 and CID 7002 that are headings here, by code value.
-_SECTIONS: Final = {
+SECTIONS: Final = {
     **dict.fromkeys(("121070", "121071", "59776-5", "18782-3"), "Findings"),
     **dict.fromkeys(("121072", "121073", "121076", "121077", "19005-8"), "Impression"),
     **dict.fromkeys(("121060", "11329-0"), "History"),
@@ -73,7 +73,7 @@ def _lines(ds: Dataset, depth: int) -> Iterator[str]:
     """The text items in order; a heading where the concept name is one."""
     for item in ds.get("ContentSequence", ()):
         code = _concept(item, "CodeValue")
-        heading = _SECTIONS.get(code)
+        heading = SECTIONS.get(code)
         if item.get("ValueType") == "TEXT":
             value = str(item.get("TextValue", "")).strip()
             yield f"{heading}:\n{value}" if heading else value

@@ -21,12 +21,13 @@ from plainscan.dicom.scan import gather, scan
 from plainscan.errors import DicomError, StorageError
 from plainscan.reports.identifiers import Known
 from plainscan.stages.deidentify_journal import Journal, Result, Row, records_of, refuse_foreign
+from plainscan.stages.deidentify_reports import find_reports
 from plainscan.stages.deidentify_study import Task, account_row, deidentify_study, paths_of
 from plainscan.stages.record import Counts, recorded, refuse_inside, say, track
 from plainscan.stages.report_files import read_known, read_reports
 from plainscan.tables import DEIDENTIFIED, LINKS, from_rows, whole_file, write
 
-RULES: Final = "deidentify-2"  # change it with any change of what is removed
+RULES: Final = "deidentify-3"  # change it with any change of what is removed
 REPORTS: Final = "reports.csv"
 
 
@@ -84,17 +85,20 @@ def _work(out: Path, records: Path, settings: DeidentifySettings, key: Key) -> C
     journal = Journal(records, [RULES, key.name, choices, str(out.resolve())])
     total = count_files(settings.source) if settings.source.is_dir() else None
     catalogue, rejects = gather(track(scan(settings.source), "headers", total=total))
-    rows = [account_row("dicom", code=code) for code in rejects["code"]]
-    links: list[Row] = list(rejects.select("source", "path", "code").iter_rows(named=True))
+    documents, others = find_reports(rejects)
+    rows = [account_row(kind, code=code) for kind, _, code in others]
+    links: list[Row] = [{"source": root, "path": path, "code": code} for _, (root, path), code in others]
     studies = {str(study): frame for (study,), frame in catalogue.partition_by("study_uid", as_dict=True).items()}
     texts: dict[str, str] = {}
-    for study in track(sorted(studies), "deidentify"):
-        task = Task(out, study, studies[study], reports.get(study), listed.get(study, Known()), key, settings)
+    for study in track(sorted(studies.keys() | documents.keys()), "deidentify"):
+        frame, own = studies.get(study, catalogue.clear()), tuple(documents.get(study, ()))
+        task = Task(out, study, frame, reports.get(study), listed.get(study, Known()), key, settings, own)
         result = _study(journal, task)
         rows, links = rows + result.rows, links + result.links
         if result.report is not None:
             texts[key.uid(study)] = result.report
-    rows += [account_row("report", code="report_without_study") for _ in reports.keys() - studies.keys()]
+    unknown = reports.keys() - studies.keys() - documents.keys()
+    rows += [account_row("report", code="report_without_study") for _ in unknown]
     _prune(out, {str(row["file"]) for row in rows if row["file"]})
     if settings.reports:
         _write_reports(out / REPORTS, texts)
@@ -115,6 +119,7 @@ def _counts(rows: Sequence[Row], records: Path) -> Counts:
         say(f"deidentify: {len(faces['thick'])} series with slices too far apart to show a face; nothing was cut off")
     return {
         "files": len(done),
+        "structured reports": sum(row["kind"] == "sr" and bool(row["file"]) for row in rows),
         "reports": sum(row["kind"] == "report" and bool(row["file"]) for row in rows),
         "studies": len({row["study_uid"] for row in done}),
         "patients": len({row["patient"] for row in done}),
@@ -129,8 +134,8 @@ def _study(journal: Journal, task: Task) -> Result:
     try:
         mark = _mark(task, archives)
         known = journal.find(mark)
-        images = [row for row in known.rows if row["kind"] == "dicom" and row["file"]] if known else []
-        if known and all((task.out / row["file"]).is_file() for row in images):
+        files = [row for row in known.rows if row["kind"] != "report" and row["file"]] if known else []
+        if known and all((task.out / row["file"]).is_file() for row in files):
             return known
         result = deidentify_study(task, archives)
     finally:
@@ -141,10 +146,10 @@ def _study(journal: Journal, task: Task) -> Result:
 
 
 def _mark(task: Task, archives: dict[Path, Archive]) -> str:
-    """What a study was made from: its files with sizes and times, its report, what is known beside the headers."""
+    """What a study was made from: its files with sizes and times, its reports, what is known beside the headers."""
     digest = hashlib.sha256(f"{task.study}\n{task.report}\n".encode("utf-8", "surrogatepass"))
     digest.update(repr([sorted(part) for part in (task.listed.names, task.listed.ids, task.listed.days)]).encode())
-    for source, path in paths_of(task.frame):
+    for source, path in (*paths_of(task.frame), *task.documents):
         try:
             status = locate(source, path, archives).where.stat()
             digest.update(f"\n{path}\0{status.st_size}\0{status.st_mtime_ns}".encode())
