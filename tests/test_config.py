@@ -90,23 +90,7 @@ def test_stages_are_frozen_only_with_weights_to_keep() -> None:
         config.make_section(config.TrainSettings, frozen=1)
 
 
-@pytest.mark.parametrize("seed", [-1, 2**63])
-@pytest.mark.parametrize("section", ["phantom", "world", "split", "leak", "train", "evaluate"])
-def test_a_seed_that_a_generator_does_not_take_is_refused_by_name(tmp_path: Path, section: str, seed: int) -> None:
-    with pytest.raises(ConfigError, match=rf"{section}\.seed: "):
-        config.read_experiment(write(tmp_path, f'out = "o"\n[{section}]\nseed = {seed}\n'))
-
-
 def test_a_phantom_whose_fewest_slices_are_above_its_most_is_refused() -> None:
     with pytest.raises(ConfigError, match="fewest slices, 10, are more than the most, 5"):
         config.make_section(config.PhantomSettings, slices=(10, 5))
     assert config.PhantomSettings(slices=(5, 5)).slices == (5, 5)
-
-
-def test_a_byte_order_mark_before_the_settings_is_passed_over(tmp_path: Path) -> None:
-    assert config.read_experiment(write(tmp_path, '\ufeffout = "o"\n')).out == Path("o")
-
-
-def test_a_line_that_is_no_toml_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"x\.toml: .*line 2.*expected a TOML file in UTF-8"):
-        experiment.read_toml(write(tmp_path, 'ethics = "waived"\npurpose = "open\n'))

@@ -6,7 +6,7 @@ import pytest
 
 from plainscan.config import LabelSettings
 from plainscan.errors import ConfigError
-from plainscan.experiment import read_experiment
+from plainscan.experiment import read_experiment, read_toml
 
 
 def write(folder: Path, text: str) -> Path:
@@ -74,3 +74,19 @@ def test_an_empty_path_is_refused(tmp_path: Path) -> None:
 def test_a_number_that_is_none_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"train\.learning_rate"):
         read_experiment(write(tmp_path, 'out = "o"\n[train]\nlearning_rate = inf\n'))
+
+
+def test_a_byte_order_mark_before_the_settings_is_passed_over(tmp_path: Path) -> None:
+    assert read_experiment(write(tmp_path, '\ufeffout = "o"\n')).out == Path("o")
+
+
+def test_a_line_that_is_no_toml_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"x\.toml: .*line 2.*expected a TOML file in UTF-8"):
+        read_toml(write(tmp_path, 'ethics = "waived"\npurpose = "open\n'))
+
+
+@pytest.mark.parametrize("seed", [-1, 2**63])
+@pytest.mark.parametrize("section", ["phantom", "world", "split", "leak", "train", "evaluate"])
+def test_a_seed_that_a_generator_does_not_take_is_refused_by_name(tmp_path: Path, section: str, seed: int) -> None:
+    with pytest.raises(ConfigError, match=rf"{section}\.seed: "):
+        read_experiment(write(tmp_path, f'out = "o"\n[{section}]\nseed = {seed}\n'))
