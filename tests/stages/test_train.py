@@ -74,6 +74,22 @@ def test_operating_points_are_chosen_on_tune(trained: Path) -> None:
     assert all(p.level == "slice" for p in card.operating_points)  # every toy study has a finding
 
 
+def test_another_target_moves_the_threshold_without_training_anew(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_run(tmp_path)
+    short = SETTINGS.model_copy(update={"epochs": 1})
+    train.run(tmp_path, short)
+    first, weights = operating_point(load(tmp_path / "model").card, "slice"), (tmp_path / "model/model.onnx").read_bytes()
+    capsys.readouterr()
+    train.run(tmp_path, short.model_copy(update={"target_sensitivity": 0.3}))
+    second = operating_point(load(tmp_path / "model").card, "slice")
+    assert "resumed after step 3 of 3" in capsys.readouterr().err
+    assert (tmp_path / "model/model.onnx").read_bytes() == weights
+    assert second.threshold > first.threshold
+    assert (first.rule, second.rule) == tuple(f"highest specificity with sensitivity >= {x}" for x in (0.95, 0.3))
+
+
 def test_calibration_is_the_identity_where_tune_cannot_tell(trained: Path) -> None:
     calibration = load(trained / "model").card.calibration
     fitted = [item.finding for item in calibration if item.fitted_on == "tune"]

@@ -162,8 +162,9 @@ def _check_side(settings: TrainSettings, slices: Slices) -> None:
 
 
 def _identity(folder: Path, settings: TrainSettings) -> str:
-    """Hash of everything that decides the weights."""
-    parts = [plainscan.__version__, settings.model_dump_json(), fingerprint(PREPARED.path(folder))]
+    """Hash of everything that decides the weights; the threshold is chosen after them."""
+    decides = settings.model_dump_json(exclude={"target_sensitivity"})
+    parts = [plainscan.__version__, decides, fingerprint(PREPARED.path(folder))]
     parts.append(fingerprint(folder / SHARD_FOLDER))
     if settings.init is not None:
         parts.append(origin(settings.init)["hash"])
