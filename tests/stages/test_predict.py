@@ -426,6 +426,21 @@ def test_the_code_on_the_screen_is_in_the_table(
     assert "slices called finding" in said
 
 
+def test_a_run_that_ends_early_leaves_no_results_of_an_earlier_one(
+    study: Path, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    predicted(out, study, bundle)
+
+    def full(picture: object, path: Path) -> None:
+        raise OSError(errno.ENOSPC, "no space left on device")
+
+    monkeypatch.setattr(overlay, "save", full)
+    with pytest.raises(StorageError, match="no space left"):
+        run(out, PredictSettings(source=study, model=bundle, threads=2))
+    assert leftovers(out) == []
+
+
 def test_only_our_own_old_heat_maps_are_removed(study: Path, bundle: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     predicted(out, study, bundle)

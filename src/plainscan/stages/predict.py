@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 import polars as pl
 
@@ -153,13 +153,14 @@ def _work(folder: Path, settings: PredictSettings, bundle: Path) -> Counts:
             f"predict: {classifier.card.name}, the weights that come with plainscan, trained on synthetic studies alone"
         )
     source = collect(settings.source, settings.window)
+    for name in (PREDICTIONS, STUDIES):  # of an earlier run: one that ends early must not leave them as its own
+        (folder / name).unlink(missing_ok=True)
     with Reader() as reader, _new_folder(folder / HEATMAPS, settings.heatmaps) as partial:
         tables = _Tables(classifier, reader, partial)
         steps = (step for study in source.studies for step in tables.study(study))
         for _ in track(steps, "predict", total=sum(len(study.slices) for study in source.studies)):
             pass
         rows = [*tables.rows, *source.left_out]
-        (folder / PREDICTIONS).unlink(missing_ok=True)
     _write(folder / STUDIES, _study_rows(tables.studies, source), STUDY_COLUMNS)
     _write(folder / PREDICTIONS, rows, COLUMNS)
     return _report(folder, source, tables, rows)
@@ -183,9 +184,10 @@ def _study_rows(scored: list[Row], source: Source) -> list[Row]:
 
 @contextmanager
 def _new_folder(path: Path, wanted: bool) -> Iterator[Path | None]:
-    """Heat maps are made aside and take the place of the old ones only when they are whole; other files stay."""
+    """Old heat maps go, new ones are made aside and put there when all are; other files stay."""
     partial = path.with_name(f".{path.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
+    _replace(path, partial)
     try:
         if wanted:
             partial.mkdir(parents=True)
@@ -255,7 +257,7 @@ def _short(uid: object) -> str:
 
 
 def _describe(row: Row, study: Study) -> str:
-    parts = [f"{row['slices_scored']} of {counted(row['slices'], 'slices')} scored"]
+    parts = [f"{row['slices_scored']} of {counted(cast(int, row['slices']), 'slices')} scored"]
     if study.tilt_deg is not None:
         parts.append(f"tilt {study.tilt_deg:+.1f} deg")
     if study.spacings_mm:
