@@ -76,6 +76,8 @@ def command_page() -> str:
     lines.append(
         "REPORTS is anything that `label --reports` reads. The page holds report text: keep it with the reports."
     )
+    lines += ["\n## plainscan sheets\n", "```\nplainscan sheets RUN --out FOLDER\n```\n"]
+    lines.append("Writes every table of a run as CSV, for a spreadsheet. They identify patients as the run does.")
     return "\n".join(lines) + "\n"
 
 

@@ -203,6 +203,17 @@ def explain_reports(
     write_page(source, out)
 
 
+@app.command("sheets")
+def write_sheets(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A folder that holds tables.")],
+    out: Annotated[Path, typer.Option("--out", help="The folder for the CSV files.")],
+) -> None:
+    """Write every table of a run as CSV, for a spreadsheet."""
+    from plainscan.stages import sheets
+
+    sheets.write_sheets(run, out)
+
+
 def _print_version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"plainscan {plainscan.__version__}")

@@ -23,6 +23,7 @@ from plainscan.findings import ANY_FINDING
 from plainscan.inference.classifier import Classifier, load
 from plainscan.inference.predict import study_probability
 from plainscan.inference.source import study_of
+from plainscan.spreadsheet import MARKED, csv_text
 from plainscan.stages.chain import check_fresh
 from plainscan.stages.record import Counts, recorded, say, track
 from plainscan.tables import COHORT, REPORT_FINDINGS, SCORES, SLICE_KEY, read, whole_file
@@ -31,7 +32,6 @@ QUEUE: Final = "disagree.csv"
 PAGE: Final = "disagree.html"
 COLUMNS: Final = ("rank", "study_code", "report", "score", "doubt", "key_slice", "slice_count", "sentence")
 DIGITS: Final = 4
-FORMULA: Final = r"^([=+\-@\t\r])"  # a spreadsheet would run a text that starts so
 
 
 def run(folder: Path, settings: DisagreeSettings) -> Counts:
@@ -73,9 +73,7 @@ def _work(folder: Path, settings: DisagreeSettings, bundle: Path) -> Counts:
         )
     shown = _with_pictures(studies.head(settings.most), read(folder, COHORT), classifier)
     with whole_file(folder / QUEUE) as partial:
-        safe = pl.col(pl.String).str.replace(FORMULA, "'${1}")
-        rounded = studies.select(COLUMNS).with_columns(pl.col(pl.Float64).round(DIGITS), safe)
-        partial.write_text(rounded.write_csv(), encoding="utf-8-sig", newline="")  # a spreadsheet asks for the mark
+        partial.write_text(csv_text(studies.select(COLUMNS), DIGITS), encoding=MARKED, newline="")
     clear = counted(studies.height, "studies")
     note = f"{clear} with a clear report; the first {len(shown)} are shown, all are in {QUEUE}."
     with whole_file(folder / PAGE) as partial:

@@ -31,6 +31,7 @@ from plainscan.inference.reliability import WORDS
 from plainscan.inference.result import Origin, SliceResult, StudyResult
 from plainscan.inference.source import Row, Source, Study, collect
 from plainscan.setting_types import SHIPPED
+from plainscan.spreadsheet import csv_text
 from plainscan.stages.record import Counts, recorded, refuse_inside, say, track
 from plainscan.tables import whole_file
 
@@ -58,7 +59,6 @@ STUDY_COLUMNS: Final[dict[str, type[pl.DataType]]] = {
 }
 COLUMN_OF: Final = {ANY_FINDING: "probability"}
 HEATMAP_NAME: Final = re.compile(r"[0-9a-f]{8}_[0-9a-f]{4}_[0-9]{3,}\.png")
-FORMULA: Final = r"^([=+\-@\t\r])"  # a spreadsheet would run a text that starts so
 DIGITS: Final = 8  # of a probability in a CSV: enough to see on which side of the threshold it lies
 SHOWN_STUDIES: Final = 10
 
@@ -212,10 +212,8 @@ def _replace(path: Path, partial: Path) -> None:
 
 def _write(path: Path, rows: list[Row], columns: dict[str, type[pl.DataType]]) -> None:
     frame = pl.DataFrame([{name: row.get(name) for name in columns} for row in rows], schema=columns, orient="row")
-    safe = pl.col(pl.String).str.replace(FORMULA, "'${1}")
-    text = frame.with_columns(pl.col(pl.Float64).round(DIGITS), safe).write_csv()
     with whole_file(path) as partial:
-        partial.write_text(text, encoding="utf-8", newline="")
+        partial.write_text(csv_text(frame, DIGITS), encoding="utf-8", newline="")
 
 
 def _report(folder: Path, source: Source, tables: _Tables, rows: list[Row]) -> Counts:

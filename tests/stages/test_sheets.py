@@ -1,0 +1,36 @@
+from pathlib import Path
+
+import polars as pl
+import pytest
+from tests.learning.toy import write_run
+
+from plainscan.errors import TableError
+from plainscan.stages.sheets import write_sheets
+from plainscan.tables import PREPARED, REJECTS, write
+
+
+def test_every_table_of_a_run_becomes_a_file_with_its_rows_and_columns(tmp_path: Path) -> None:
+    write_run(tmp_path)
+    write_sheets(tmp_path, tmp_path / "csv")
+    table = pl.read_parquet(PREPARED.path(tmp_path))
+    sheet = pl.read_csv(tmp_path / "csv" / "prepared.csv", infer_schema=False)
+    assert sheet.columns == table.columns
+    assert sheet["instance_uid"].to_list() == table["instance_uid"].to_list()
+    assert sorted(path.stem for path in (tmp_path / "csv").iterdir()) == sorted(
+        path.stem for path in tmp_path.glob("*.parquet")
+    )
+
+
+def test_a_spreadsheet_is_told_that_it_is_unicode(tmp_path: Path) -> None:
+    row = dict.fromkeys(REJECTS.columns) | {"source": "/归档", "path": "=报告.txt"}
+    write(pl.DataFrame([row], schema=REJECTS.columns), tmp_path, REJECTS)
+    write_sheets(tmp_path, tmp_path)
+    data = (tmp_path / "rejects.csv").read_bytes()
+    assert data.startswith(b"\xef\xbb\xbf")
+    assert "'=报告.txt" in data.decode("utf-8-sig")
+
+
+def test_a_folder_without_tables_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(TableError, match="no table in it"):
+        write_sheets(tmp_path, tmp_path / "csv")
+    assert not (tmp_path / "csv").exists()
