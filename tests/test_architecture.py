@@ -16,7 +16,7 @@ MODULES = sorted(SOURCE.rglob("*.py"))
 
 # Lowest first; a module may import its own layer and those below.
 LAYERS: tuple[frozenset[str], ...] = (
-    frozenset({"errors", "findings", "setting_types", "config", "experiment", "counted", "records"}),
+    frozenset({"errors", "findings", "setting_types", "config", "experiment", "counted"}),
     frozenset({"ct", "phantom", "reports", "cohort", "evaluation"}),
     frozenset({"tables", "dictionary", "bundle", "pictures", "spreadsheet", "dicom", "learning"}),
     frozenset({"inference"}),
