@@ -103,7 +103,7 @@ def test_resamples_of_one_class_are_left_out_and_reported() -> None:
     assert f"{400 - figure.valid_resamples} of 400 resamples left out" in figure.note
 
 
-@pytest.mark.parametrize(("value", "words"), [(0, "none of 4 labels is positive"), (1, "all 4 labels are positive")])
+@pytest.mark.parametrize(("value", "words"), [(0, "none of 4 labels is positive"), (1, "each of 4 labels is positive")])
 def test_one_class_is_not_estimable_and_says_why(value: int, words: str) -> None:
     labels = np.full(4, value)
     group = _group(labels, np.array([0, 0, 1, 1]))

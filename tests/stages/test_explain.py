@@ -13,7 +13,7 @@ def test_the_command_writes_a_page_of_the_first_reports(tmp_path: Path, monkeypa
         main(["explain", str(tmp_path / "r.csv"), "--out", str(tmp_path / "page.html")])
     assert end.value.code == 0
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
-    assert "2 reports; 1 more are not shown." in page
+    assert "2 reports; 1 more not shown." in page
     assert page.index("1. 1.1") < page.index("2. 1.2")
     assert "No mass" not in page
 

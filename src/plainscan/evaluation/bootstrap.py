@@ -177,7 +177,7 @@ def _why(group: Group) -> str:
     if positives == 0:
         return f"not estimable: none of {counted(group.labels.size, 'labels')} is positive"
     if positives == group.labels.size:
-        return f"not estimable: all of {counted(positives, 'labels')} positive"
+        return f"not estimable: each of {counted(positives, 'labels')} is positive"
     return "not estimable: its denominator is 0"
 
 

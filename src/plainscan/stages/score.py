@@ -94,7 +94,7 @@ def _seen(card: Card, cohort: pl.DataFrame, bundle: Path) -> set[str]:
     seen = {patient for patient in patients if set(pseudonyms([patient])) & set(known)}
     if seen and seen == patients:
         raise LeakError(
-            f"this bundle was trained on all of {counted(len(patients), 'patients')} to be scored",
+            f"this bundle was trained on all that are to be scored: {counted(len(patients), 'patients')}",
             where=f"--model {bundle}",
             expected="a bundle that was trained without them",
             remedy="Score by another bundle; of patients that it has seen a model only repeats their labels.",
