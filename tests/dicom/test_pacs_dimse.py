@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pydicom.dataset import Dataset
 from pynetdicom import AE
 from tests.dicom.pacs_servers import free_port, self_signed
 
@@ -81,6 +82,30 @@ def test_an_association_that_ends_just_before_a_request_is_a_dropped_one() -> No
         with pytest.raises(PacsError) as caught:
             step()
         assert caught.value.code == "dropped"
+
+
+def test_an_answer_that_cannot_be_read_is_not_passed_over() -> None:
+    class Garbled:
+        is_established = True
+
+        def send_c_find(self, *_: object) -> Iterator[tuple[Dataset, Dataset | None]]:
+            row = Dataset()
+            row.StudyInstanceUID = "1.2"
+            for code, identifier in ((0xFF00, row), (0xFF00, None), (0x0000, None)):
+                status = Dataset()
+                status.Status = code
+                yield status, identifier
+
+        def abort(self) -> None:
+            self.is_established = False
+
+    garbled = Garbled()
+    pacs = DimsePacs(settings(1), Credentials(), None)
+    pacs._asking = garbled  # type: ignore[assignment]  # what pynetdicom gives for a data set that it cannot decode
+    with pytest.raises(PacsError) as caught:
+        pacs.find(Query("20200105"))
+    assert caught.value.code == "dropped"
+    assert not garbled.is_established  # the rest of its answers is nobody's
 
 
 def test_an_association_has_room_for_every_class_and_syntax_and_the_rare_ones_of_ct() -> None:

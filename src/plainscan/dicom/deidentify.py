@@ -85,7 +85,7 @@ def identifiers(ds: Dataset) -> Known:
     """Names and numbers of people and places that a header holds, in sequences too."""
     names: set[str] = set()
     ids: set[str] = set()
-    days = {day for tag in _DAYS if (day := _day_of(text_of(ds, tag, [])))}
+    days = {day for tag in _DAYS if (day := day_of(text_of(ds, tag, [])))}
     sets = character_sets(ds)
     for item in _everywhere(ds, 0):
         for tag in item.keys():  # noqa: SIM118  # iterating a Dataset would convert its values
@@ -225,7 +225,7 @@ class Cleaner:
 
     def _day(self, text: str, *, hour: bool) -> str | None:
         match = _DATE.match(text) if hour else _DATE.fullmatch(text)
-        day = _day_of(match.group()) if match else None
+        day = day_of(match.group()) if match else None
         new = moved(day, self._days) if day else None
         if match is None or new is None:
             return None
@@ -263,7 +263,12 @@ def coarse_age(text: str) -> str | None:
     return f"{OLDEST + 1 if years > OLDEST else years:03d}Y"
 
 
-def _day_of(text: str) -> Day | None:
+def day_of(text: str) -> Day | None:
+    """A date as DICOM writes it, also with the dots of its first versions; None for anything else.
+
+    >>> day_of("20260105"), day_of("2026.01.05"), day_of("5 Jan")
+    ((2026, 1, 5), (2026, 1, 5), None)
+    """
     match = _DATE.fullmatch(text)
     return (int(match[1]), int(match[2]), int(match[3])) if match else None
 

@@ -20,6 +20,7 @@ from plainscan.dicom.deidentify import (
     Cleaner,
     Person,
     character_sets,
+    day_of,
     deidentify,
     items_of,
     text_of,
@@ -35,7 +36,6 @@ from plainscan.dicom.deidentify_sr_tree import (
     code_of,
     refused,
 )
-from plainscan.reports.dates import Day
 from plainscan.reports.identifiers import SHORTEST_ID, Known
 from plainscan.reports.identity_patterns import NAME, PLACE
 
@@ -97,7 +97,7 @@ def deidentify_report(ds: Dataset, person: Person) -> tuple[Dataset, Counter[str
     counts["X"] -= sum(tag in ds for tag in _TREE)
     sets = character_sets(ds)
     birth = re.sub(r"\D", "", text_of(ds, 0x00100030, sets))
-    tree = Tree(person, sets, birth, _day(text_of(ds, 0x00080020, sets)), counts).build(ds)
+    tree = Tree(person, sets, birth, day_of(text_of(ds, 0x00080020, sets)), counts).build(ds)
     for element in tree:
         new[element.tag] = element
     _complete(ds, new, person, sets)
@@ -127,8 +127,3 @@ def _complete(ds: Dataset, new: Dataset, person: Person, sets: list[str]) -> Non
         if "VerificationDateTime" in one:
             observer.VerificationDateTime = one.VerificationDateTime
         new.VerifyingObserverSequence = Sequence([observer])
-
-
-def _day(text: str) -> Day | None:
-    digits = re.sub(r"\D", "", text)
-    return (int(digits[:4]), int(digits[4:6]), int(digits[6:8])) if len(digits) == 8 and digits.isascii() else None

@@ -93,10 +93,14 @@ class DimsePacs:
         rows: list[Dataset] = []
         for status, row in _answers(lambda assoc: assoc.send_c_find(asked, FIND), self._asking):
             code = _code(status)
-            if code in PENDING:
-                rows += [row] if row is not None else []
-            elif code != SUCCESS:
+            if code not in (SUCCESS, *PENDING):
                 raise failure("refused", f"C-FIND ended with status 0x{code:04X}")
+            if code == SUCCESS:
+                continue
+            if row is None:  # it could not be read: what it names would be missing without a word
+                self._asking.abort()
+                raise failure("dropped")
+            rows.append(row)
         return rows
 
     def bring(self, study_uid: str, series_uid: str, instances: Collection[str], whole: bool, keep: Keep) -> None:

@@ -10,7 +10,7 @@ import polars as pl
 
 from plainscan.config import DeidentifySettings
 from plainscan.ct.deface import Plane
-from plainscan.dicom.deidentify import text_at
+from plainscan.dicom.deidentify import day_of, text_at
 from plainscan.dicom.deidentify_face import face_planes
 from plainscan.dicom.deidentify_file import (
     PATIENT_ID,
@@ -25,7 +25,6 @@ from plainscan.dicom.deidentify_file import (
 from plainscan.dicom.deidentify_key import Key, moved
 from plainscan.dicom.files import Archive, locate
 from plainscan.errors import DicomError, MissingPartError
-from plainscan.reports.dates import Day
 from plainscan.reports.identifiers import Known, clean_report, left_over
 from plainscan.stages.deidentify_journal import Result, Row
 from plainscan.tables import DEIDENTIFIED
@@ -176,17 +175,11 @@ def _report(task: Task, report: str, sources: list[Source], known: Known) -> tup
         return account_row("report", code="report_without_study", named=named), None
     first = sources[0]
     days = task.key.days(first.identity)
-    text = clean_report(report, known, lambda when: moved(when, days), _day(text_at(first.header, STUDY_DATE)))
+    text = clean_report(report, known, lambda when: moved(when, days), day_of(text_at(first.header, STUDY_DATE)))
     named["patient"] = task.key.patient(first.identity)
     if left_over(text, known):
         return account_row("report", code="identifier_left", named=named), None
     return account_row("report", named={**named, "file": "reports.csv"}), text
-
-
-def _day(text: str) -> Day | None:
-    if len(text) < 8 or not (text[:8].isascii() and text[:8].isdecimal()):
-        return None
-    return int(text[:4]), int(text[4:6]), int(text[6:8])
 
 
 def account_row(
