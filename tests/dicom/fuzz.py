@@ -3,6 +3,8 @@
 ``python -m tests.dicom.fuzz COUNT [SEED]`` mutates small files of every encoding, scans and reads each, and compares
 whatever is accepted with the oracle. It prints what became of them and exits 1 when something is wrong; the file that
 did it is kept where it says.
+
+JPEG 2000 is compared with Pillow's OpenJPEG, of another build than GDCM's.
 """
 
 from __future__ import annotations

@@ -24,6 +24,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate, get_frame
 
 AIR_HU = -1000.0
+SIZ, SSIZ_AT = b"\xff\x51", 40  # marker of the picture's size, and how far behind it the first component's bits stand
 INTEGERS = ("Rows", "Columns", "BitsAllocated", "BitsStored", "PixelRepresentation")
 PADDING = ("PixelPaddingValue", "PixelPaddingRangeLimit")
 DECIMALS = ("RescaleSlope", "RescaleIntercept")
@@ -122,6 +123,29 @@ def _decoded(stream: bytes, syntax: str, ds: Dataset) -> bytes:
             raise NoAnswerError(f"{command[0]}: {done.stderr.decode(errors='replace')[:150]}")
         result: bytes = pydicom.dcmread(target).PixelData
         return result
+
+
+def by_ffmpeg(stream: bytes) -> NDArray[np.int64]:
+    """The samples of a codestream of one component, in reading order, by a decoder that is not OpenJPEG's.
+
+    ffmpeg gives words without sign that are filled up from above: the bits lie at their upper end, and half the range
+    is added to signed samples too. How many bits there are, and whether they have a sign, stands in the codestream
+    (Ssiz, ITU-T T.800 A.5.1).
+
+    Raises:
+        NoAnswerError: It does not decode without a complaint.
+    """
+    command = ["ffmpeg", "-nostdin", "-loglevel", "error", "-xerror", "-threads", "1"]
+    command += ["-f", "j2k_pipe", "-c:v", "jpeg2000", "-i", "-", "-f", "rawvideo", "-"]
+    whole = stream.rstrip(b"\0")  # the byte that makes a fragment's length even (PS3.5 A.4) would be a second picture
+    done = subprocess.run(command, input=whole, capture_output=True, check=False, timeout=60)
+    if done.returncode or done.stderr:
+        raise NoAnswerError(f"ffmpeg: {done.stderr.decode(errors='replace')[:150]}")
+    ssiz = stream[stream.index(SIZ) + SSIZ_AT]
+    signed, bits = ssiz >> 7, (ssiz & 127) + 1
+    width = 8 if bits <= 8 else 16
+    samples = np.frombuffer(done.stdout, f"<u{width // 8}").astype(np.int64) >> (width - bits)
+    return samples - (1 << (bits - 1)) if signed else samples
 
 
 def _by_openjph(stream: bytes, folder: Path) -> bytes:

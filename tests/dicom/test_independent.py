@@ -1,4 +1,7 @@
-"""Every compressed transfer syntax, bit for bit against a reader with another decoder (JPEG 2000: of another build)."""
+"""Every compressed transfer syntax, bit for bit against a reader with another decoder.
+
+For JPEG 2000 that reader is OpenJPEG of another build; ``test_jpeg_2000`` compares with a decoder that is not OpenJPEG.
+"""
 
 from __future__ import annotations
 
