@@ -166,7 +166,7 @@ def test_findings_with_numbers_stay(text: str) -> None:
 
 def test_nothing_but_dates_and_times_goes_from_reports_without_identities() -> None:
     changed = seen = 0
-    for path in sorted(DATA.rglob("*.*")):
+    for path in sorted(set(DATA.rglob("*.*")) - set(DATA.glob("*-named.txt"))):
         for line in path.read_text(encoding="utf-8").splitlines():
             after = clean_report(line, Known(), year_before)
             seen, changed = seen + 1, changed + (after != line)

@@ -47,6 +47,12 @@ def test_unbalanced_brackets_are_refused(phrase: str) -> None:
         parse(phrase)
 
 
+@pytest.mark.parametrize("phrase", ["a (b||c)", "a (b|c|)", "[]a"])
+def test_a_choice_with_nothing_in_it_is_refused(phrase: str) -> None:
+    with pytest.raises(ValueError, match="nothing in it"):
+        parse(phrase)
+
+
 def test_a_phrase_starts_with_a_word() -> None:
     with pytest.raises(ValueError, match="start with a word"):
         list(heads(parse("..a"), "chinese"))

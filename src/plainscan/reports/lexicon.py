@@ -26,6 +26,7 @@ SHADOW: Final = "(?:线?影|病?灶|征象?|发现|所见|改变|表现)?"
 
 Section: TypeAlias = Literal["findings", "impression", "skip"]
 Candidate: TypeAlias = tuple[int, re.Pattern[str], str, str]  # precedence, expression, what it is, the phrase
+_Tail: TypeAlias = tuple[int, str, str, str]  # the same, of the expression what follows its first character
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class Lexicon:
     headings: dict[str, Section]  # by heading in lower case
     conjunctions: re.Pattern[str]  # at the start of a segment: the cue before the comma goes on
     starts: re.Pattern[str]  # finds where a phrase or a comma begins
-    candidates: dict[str, tuple[Candidate, ...]]  # by first character
+    candidates: dict[str, tuple[Candidate, ...]]  # by first two characters, else by the first
     plain: dict[str, frozenset[str]]  # words that say nothing abnormal on their own, by group, see ``residue``
 
     def tokens(self, sentence: str) -> list[Token]:
@@ -66,7 +67,9 @@ class Lexicon:
             start = match.start()
             _, place, kind, phrase = max(
                 (rank, hit.end(), kind, phrase)
-                for rank, expression, kind, phrase in self.candidates[sentence[start]]
+                for rank, expression, kind, phrase in self.candidates.get(
+                    sentence[start : start + 2], self.candidates[sentence[start]]
+                )
                 if (hit := expression.match(sentence, start))
             )
             tokens.append(Token(kind, start, place, phrase))
@@ -108,7 +111,7 @@ def _compile(
 
     Branches go by first character, so that a place where no phrase begins costs one look-up.
     """
-    rest: dict[str, list[tuple[int, str, str, str]]] = {",": [(0, "", COMMA, ",")]}
+    rest: dict[str, list[_Tail]] = {",": [(0, "", COMMA, ",")]}
     for entry in entries:
         rank = int(entry.kind.split(".")[0] in _FIRST)
         ending = _ending(entry, language)
@@ -118,10 +121,21 @@ def _compile(
     for first, found in rest.items():
         before = r"\b" if language == "english" and first.isalnum() else ""
         branches.append(before + re.escape(first) + "(?:" + "|".join(expression for _, expression, _, _ in found) + ")")
-    candidates = {
-        first: tuple(
-            (rank, re.compile(re.escape(first) + expression), kind, phrase) for rank, expression, kind, phrase in found
+    return re.compile("|".join(branches)), {
+        key: tuple(
+            (rank, re.compile(re.escape(key[0]) + expression), kind, phrase) for rank, expression, kind, phrase in found
         )
-        for first, found in rest.items()
+        for key, found in _by_two(rest).items()
     }
-    return re.compile("|".join(branches)), candidates
+
+
+def _by_two(rest: dict[str, list[_Tail]]) -> dict[str, list[_Tail]]:
+    """The same by the first two characters, where the second is one letter; by the first those of any second."""
+    branches: dict[str, list[_Tail]] = {}
+    for first, found in rest.items():
+        anyhow = [tail for tail in found if not tail[1][:1].isalnum()]
+        branches[first] = anyhow
+        for tail in found:
+            if tail[1][:1].isalnum():
+                branches.setdefault(first + tail[1][0], list(anyhow)).append(tail)
+    return branches

@@ -17,7 +17,8 @@ from typing import Final
 from plainscan.findings import ANY_FINDING
 from plainscan.reports.lexicon import COMMA, Lexicon, Section, Token, lexicon
 from plainscan.reports.notation import LANGUAGES
-from plainscan.reports.residue import unaccounted
+from plainscan.reports.people import circumstances, persons
+from plainscan.reports.residue import names_a_part, unaccounted
 from plainscan.reports.scope import Scope, Status, read_scope
 from plainscan.reports.traditional import TABLE
 
@@ -31,8 +32,10 @@ _HALF_WIDTH: Final[dict[int, int | str]] = {
 }
 _CJK: Final = re.compile("[\u4e00-\u9fff]")
 # A sentence ends at a full stop that is no decimal point, at a semicolon, at a line that does not go on in lower case.
+# An initial in a name that a title or "by" announces ends none.
 _END: Final = re.compile(
-    r"[。;!]|(?<!\b[Dd]r)\.(?=\s|$|[\u4e00-\u9fff])|(?<=\d)[.、)](?=[\u4e00-\u9fff])|\n(?!\s*[a-z])"
+    r"[。;!]|(?<!\b[Dd]r)(?<!\b[Dd]r [A-Z])(?<!\b[Dd]r\. [A-Z])(?<!\b[Bb]y [A-Z])(?<!\b[Bb]y: [A-Z])"
+    r"\.(?=\s|$|[\u4e00-\u9fff])|(?<=\d)[.、)](?=[\u4e00-\u9fff])|\n(?!\s*[a-z])"
 )
 _LINE: Final = re.compile(r"\n")
 _WORD: Final = re.compile(r"[^\W\d_]{2}")
@@ -107,7 +110,7 @@ def read_mentions(report: str) -> Reading:
     unread: list[Mention] = []
     for sentence in _sentences(report):
         if sentence.section != "skip":
-            said, unknown = _read(sentence, report)
+            said, unknown = _read(sentence, report, opening=not mentions)
             mentions += said
             unread += unknown
     return Reading(tuple(mentions), tuple(unread))
@@ -126,11 +129,12 @@ def read_marks(report: str) -> list[Mark]:
             marks.append(Mark(start, start + len(sentence.text), "skip"))
             continue
         tokens, scope = _scope(sentence.text)
+        unknown = _unknown(sentence, report, scope, opening=not any(mark.status for mark in marks))
         said = dict(scope.said)
         marks += [
             Mark(start + t.start, start + t.end, t.kind, t.phrase, said.get(t)) for t in tokens if t.kind != COMMA
         ]
-        marks += [Mark(start + a, start + b, UNKNOWN) for a, b in unaccounted(sentence.text, scope)]
+        marks += [Mark(start + a, start + b, UNKNOWN) for a, b in unknown]
     return sorted(marks, key=lambda mark: mark.start)
 
 
@@ -154,7 +158,9 @@ def _sentences(report: str) -> Iterator[_Sentence]:
 
 def _sections(text: str) -> Iterator[tuple[int, int, Section]]:
     pattern, sections = _headings()
-    headings: list[tuple[int, int, Section]] = [(m.start(), m.end(), sections[m[1]]) for m in pattern.finditer(text)]
+    headings: list[tuple[int, int, Section]] = [
+        (m.start(), m.end(), sections[m[1] or m[2]]) for m in pattern.finditer(text)
+    ]
     headed = any(kind == "findings" for _, _, kind in headings)
     ends = [start for start, _, _ in headings] + [len(text)]
     yield 0, ends[0], "findings"
@@ -178,11 +184,14 @@ def _headings() -> tuple[re.Pattern[str], dict[str, Section]]:
         name: kind for language in LANGUAGES for name, kind in lexicon(language).headings.items()
     }
     names = "|".join(sorted(map(re.escape, sections), key=len, reverse=True))
-    pattern = re.compile(rf"(?:^|(?<=[\n。.;\]]))\s*[\[(<]?\s*({names})\s*(?:[\])>]\s*:?|:|[-–—]+\s|(?=\n))")
+    bracketed = rf"\[\s*({names})\s*\]\s*:?"  # stands anywhere in a line
+    pattern = re.compile(
+        rf"(?:^|(?<=[\n。.;\]]))\s*[\[(<]?\s*({names})\s*(?:[\])>]\s*:?|:|[-–—]+\s|(?=\n))|{bracketed}"
+    )
     return pattern, sections
 
 
-def _read(sentence: _Sentence, report: str) -> tuple[list[Mention], list[Mention]]:
+def _read(sentence: _Sentence, report: str, *, opening: bool) -> tuple[list[Mention], list[Mention]]:
     """The mentions of a sentence, and its words that nothing accounts for."""
     text, start = sentence.text, sentence.start
     _, scope = _scope(text)
@@ -193,9 +202,24 @@ def _read(sentence: _Sentence, report: str) -> tuple[list[Mention], list[Mention
     ]
     unknown = [
         Mention(UNKNOWN, "uncertain", sentence.section, whole, start + first, start + last)
-        for first, last in unaccounted(text, scope)
+        for first, last in _unknown(sentence, report, scope, opening=opening)
     ]
     return found, unknown
+
+
+def _unknown(sentence: _Sentence, report: str, scope: Scope, *, opening: bool) -> list[tuple[int, int]]:
+    """The words that nothing accounts for, without persons' names and the accident that brought a patient here.
+
+    ``opening``: nothing has been said of the head before this sentence.
+    """
+    text, start = sentence.text, sentence.start
+    places = unaccounted(text, scope)
+    if not places:
+        return places
+    excused = persons(report[start : start + len(text)])
+    if opening:
+        excused += [(first, last) for first, last in circumstances(text) if not names_a_part(text[first:last])]
+    return [(a, b) for a, b in places if not any(first <= a and b <= last for first, last in excused)]
 
 
 def _scope(text: str) -> tuple[list[Token], Scope]:

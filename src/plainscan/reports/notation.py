@@ -88,6 +88,8 @@ def _choice(text: str) -> tuple[Choice, str]:
             break
     if not text or text[0] != close:
         raise ValueError(f"{close!r} is missing")
+    if () in options:
+        raise ValueError("a choice with nothing in it")
     return Choice((*options, ()) if optional else tuple(options)), text[1:]
 
 

@@ -23,6 +23,14 @@ _HAN: Final = re.compile("[\u3400-\u9fff]+")
 _LATIN: Final = re.compile(r"[a-z]{2,}")
 _MEASURE: Final = re.compile(r"\d[\d.]*\s*(?:mm|cm|millimeter|centimeter|毫米|厘米)(?![\w/])")
 _DOCTOR: Final = r"dr\.?\s+(?:[a-z]\.?\s+)?[a-z]+|by:?\s+(?:[a-z]+[.,]?\s+){1,3}(?:md|phd|frcr)"  # and a name
+_SIDE: Final = re.compile(r"\s+(on the (?:left|right)\b(?!\s*(?:and|or|as)\b)|only\b)")
+_ABOUT: Final = re.compile(
+    r"\b(?:ct|scans?|images?|sections|views|study|examination)\s+(?:of|through|from|at)\b|扫描|平扫|检查"
+)
+_BUT: Final = re.compile(r"\s*(?:but|however|though|although|yet)\b|[但而]|不过|然而")
+_EDGE: Final = re.compile(
+    r"\b(?:outlines?|contours?|boundar(?:y|ies)|borders?|margins?|interfaces?)\b|轮廓|边界|界限|境界|分界|层次"
+)
 _LITERAL: Final = re.compile(r"[^()\[\]|.,\s]+")
 
 
@@ -37,7 +45,15 @@ def unaccounted(sentence: str, scope: Scope) -> list[tuple[int, int]]:
     places.update(place for token in scope.normal if ".." in token.phrase for place in _in_gap(sentence, token))
     places.update((hollow.cue.start, hollow.cue.end) for hollow in scope.hollow if _says(sentence, hollow))
     places.update(_degrees(sentence, scope.open))
+    if not (places or scope.said or scope.normal):
+        places.update(_bare_parts(sentence, scope.open))
+    places.update(place for token in scope.normal for place in _one_side(sentence, token))
     return sorted(places)
+
+
+def names_a_part(text: str) -> bool:
+    """Whether a text names a part of the head."""
+    return _holds(text, "anatomy")
 
 
 def _unknown(sentence: str, start: int, end: int) -> Iterator[tuple[int, int]]:
@@ -46,7 +62,8 @@ def _unknown(sentence: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     if _LATIN.search(text):
         text = words.together.sub(_blank, text)
     for word in _LATIN.finditer(text):
-        if word[0] not in words.english and word[0].removesuffix("s") not in words.english:
+        singular = word[0].removesuffix("s") if len(word[0]) > 4 else word[0]  # "pres" is no plural
+        if word[0] not in words.english and singular not in words.english:
             yield start + word.start(), start + word.end()
     if text.isascii():
         return
@@ -67,16 +84,40 @@ def _says(sentence: str, hollow: Hollow) -> bool:
     if hollow.subject is None:
         return True
     start, end = hollow.subject
-    return _holds(sentence[start:end], "anatomy") and not any(_unknown(sentence, start, end))
+    subject = sentence[start:end]
+    return bool(_holds(subject, "anatomy") or _EDGE.search(subject)) and not any(_unknown(sentence, start, end))
+
+
+def _one_side(sentence: str, token: Token) -> Iterator[tuple[int, int]]:
+    """A side or an "only" behind normality: "the brain is normal on the right" says nothing of the left."""
+    if token.kind.startswith("normal") and (side := _SIDE.match(sentence, token.end)):
+        yield side.span(1)
 
 
 def _degrees(sentence: str, stretches: tuple[Stretch, ...]) -> Iterator[tuple[int, int]]:
     """Degrees and measures of a part of the head that nobody calls normal."""
-    found = [place for stretch in stretches if not stretch.excused for place in _telling(sentence, stretch)]
+    found = [(stretch, place) for stretch in stretches if not stretch.excused for place in _telling(sentence, stretch)]
     if not found or _holds(sentence, "slicing"):
         return
-    if any(_holds(sentence[stretch.start : stretch.end], "anatomy") for stretch in stretches):
-        yield from found
+    named = any(_holds(sentence[stretch.start : stretch.end], "anatomy") for stretch in stretches)
+    for stretch, place in found:
+        start = 0 if _BUT.match(sentence, stretch.segment) else stretch.segment
+        if named or _holds(sentence[start : stretch.end], "anatomy"):  # "the vermis is present but small"
+            yield place
+
+
+def _bare_parts(sentence: str, stretches: tuple[Stretch, ...]) -> Iterator[tuple[int, int]]:
+    """Inner parts of the head in a sentence that says nothing of them: "a stick in the left orbit", "addendum: pons".
+
+    No list of plain words holds beside them: a bottle, a treatment, an error in the pons is none of its own.
+    """
+    words = _vocabulary()
+    if _ABOUT.search(sentence) or _holds(sentence, "slicing") or _holds(sentence, "normal"):
+        return
+    for stretch in stretches:
+        for word in words.words(sentence[stretch.start : stretch.end]):
+            if word[0] in words.groups["anatomy"] and word[0] not in words.groups["outer"]:
+                yield stretch.start + word.start(), stretch.start + word.end()
 
 
 def _telling(sentence: str, stretch: Stretch) -> Iterator[tuple[int, int]]:

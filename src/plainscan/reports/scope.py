@@ -97,6 +97,11 @@ class _Segment:
         """Whether a cue of its own begins in it."""
         return any(token.kind == "negation.before" for token in self.tokens)
 
+    def excuses(self, i: int) -> bool:
+        """Whether something is called normal, or a variant, from this token to the next "but"."""
+        part = takewhile(lambda token: not token.kind.startswith("terminator"), self.tokens[i:])
+        return any(token.kind.partition(".")[0] in _EXCUSES for token in part)
+
     def affirms(self) -> bool:
         """Whether it says that something is there."""
         return any(token.kind.startswith("affirmation") for token in self.tokens)
@@ -121,7 +126,7 @@ class _Reader:
         if not after_bare:
             self._back, self._named = len(self.found), False
         spans, self._place = len(self.open), segment.start
-        excused = any(token.kind.partition(".")[0] in _EXCUSES for token in segment.tokens)
+        excused = segment.excuses(0)
         for i, token in enumerate(segment.tokens):
             self._between(token.start, segment, excused)
             self._token(token, segment.points_ahead(i), segment)
@@ -129,6 +134,7 @@ class _Reader:
             kind = token.kind.partition(".")[0]
             if kind in ("affirmation", "terminator"):
                 spans = len(self.open)
+                excused = segment.excuses(i + 1) if kind == "terminator" else excused
             behind = token.kind == "normal.subject" or kind in ("negation", "history", "aftermath")
             if behind and self.reach not in ("absent", "history"):
                 del self.open[spans:]  # it speaks of what stands before it
@@ -206,7 +212,7 @@ class _Reader:
         else:
             if reach == "history" and token.phrase.startswith(_IF) and self._named:
                 self.hollow.append(Hollow(token, None))  # "normal if the spot is an artifact"
-            if self._waiting and self._waiting.kind not in _PROMISES and reach != self.reach:
+            if self._waiting and self._waiting.kind != "affirmation.before" and reach != self.reach:
                 self.settle(token.start)
             self.reach, self._denied = reach, len(self.found)
             self._waiting = None if reach == "history" else token
