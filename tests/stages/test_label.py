@@ -135,6 +135,16 @@ def test_a_missing_file_or_an_empty_folder_is_named(folder: Path) -> None:
             run(folder, LabelSettings(reports=path))
 
 
+@pytest.mark.parametrize("text", ["study_uid,report\n", "study_uid,report\n9.9,x\n9.8,y\n"])
+def test_reports_of_which_none_is_of_the_cohort_stop_the_run_and_leave_the_labels(folder: Path, text: str) -> None:
+    run(folder, LabelSettings(reports=reports(folder, NORMAL)))
+    before = labels(folder)
+    (folder / "other.csv").write_text(text, encoding="utf-8")
+    with pytest.raises(ReportError, match=r"other\.csv: none of its \d reports belongs to a study of the cohort"):
+        run(folder, LabelSettings(reports=folder / "other.csv"))
+    assert labels(folder) == before
+
+
 def test_sources_are_asked_for_and_only_one_of_two(folder: Path) -> None:
     with pytest.raises(LabelError, match="no source of labels"):
         run(folder, LabelSettings())

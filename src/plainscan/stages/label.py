@@ -10,7 +10,7 @@ import polars as pl
 
 from plainscan.config import LabelSettings
 from plainscan.counted import counted
-from plainscan.errors import LabelError
+from plainscan.errors import LabelError, ReportError
 from plainscan.findings import ANY_FINDING, FINDING_KEYS
 from plainscan.reports.label import read_report
 from plainscan.reports.place import Places, read_places
@@ -41,7 +41,8 @@ def run(folder: Path, settings: LabelSettings) -> Counts:
     its study 0 that have no label of their own; a finding in a report never labels a slice.
 
     Raises:
-        ReportError: A report's encoding, columns or study is wrong; the message names file and row.
+        ReportError: A report's encoding, columns or study is wrong, the message names file and row; or no report is of
+            the cohort.
         LabelError: A slice label is wrong, repeated, contradictory or of an unknown slice; or there is no source.
     """
     sources = [path for path in (settings.reports, settings.slices, _truth_file(settings)) if path]
@@ -92,6 +93,14 @@ def _work(folder: Path, settings: LabelSettings) -> Counts:
 def _report_findings(path: Path, cohort: pl.DataFrame) -> pl.DataFrame:
     reports = read_reports(path)
     studies = set(cohort.get_column("study_uid"))
+    if not studies & reports.keys():
+        raise ReportError(
+            f"none of its {counted(len(reports), 'reports')} belongs to a study of the cohort",
+            where=str(path),
+            expected=f"study_uid as in {COHORT.path(Path()).name}",
+            remedy="Check that it is the right file, and that its study_uid are those of the DICOM files.",
+            code="no_report_of_the_cohort",
+        )
     outside = len(reports.keys() - studies)
     if outside:
         say(f"label: {counted(outside, 'reports')} of studies that are not in the cohort; not used")
