@@ -1,3 +1,5 @@
+import errno
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -126,6 +128,27 @@ def test_a_message_about_the_disk_names_path_and_remedy(capsys: pytest.CaptureFi
     said = capsys.readouterr().err
     assert "/data/run/a.csv: Permission denied" in said
     assert "Free some space" not in said
+
+
+@pytest.mark.parametrize("code", [errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN, errno.EHOSTDOWN])
+def test_a_share_that_does_not_answer_is_no_mistake_of_ours(code: int, capsys: pytest.CaptureFixture[str]) -> None:
+    def fail() -> None:
+        raise OSError(code, os.strerror(code), "/share/a.dcm")
+
+    assert cli._guard(fail) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"Error: /share/a.dcm: {os.strerror(code)}; expected a disk or share that answers. Check ")
+    assert "Traceback" not in said
+
+
+def test_too_little_memory_is_said_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    def fail() -> None:
+        raise MemoryError("Unable to allocate 7 EiB")
+
+    assert cli._guard(fail) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("Error: not enough memory (Unable to allocate 7 EiB)")
+    assert "Traceback" not in said
 
 
 def test_a_package_that_only_some_commands_need_is_named_with_its_extra(capsys: pytest.CaptureFixture[str]) -> None:

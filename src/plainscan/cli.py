@@ -264,6 +264,9 @@ def _guard(call: Callable[[], object]) -> int:
             return _ours()
         refusal = storage_error(error)
         return _fail(f"Error: {refusal}", refusal.exit_code)
+    except MemoryError as error:
+        found = f"not enough memory ({error})" if str(error) else "not enough memory"
+        return _fail(f"Error: {found}. Ask for less at a time, or use a machine with more.", 2)
     except Exception:  # the last line of defence: everything else is our mistake
         return _ours()
     return 0

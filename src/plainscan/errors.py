@@ -124,6 +124,10 @@ _FULL: Final = ("free space", "Nothing half-written was kept. Free some space an
 _REFUSED: Final = ("permission", "Check the permissions of this path, or choose another folder.")
 _FOLDER: Final = ("a file", "A folder lies where a file should be; choose another name.")
 _IN_THE_WAY: Final = ("a folder", "A file lies where a folder should be; choose another name.")
+_SILENT: Final = (
+    "a disk or share that answers",
+    "Check the disk, or the connection to the share, and run the same command again.",
+)
 STORAGE: Final = {
     errno.ENOSPC: _FULL,
     errno.EDQUOT: _FULL,
@@ -133,6 +137,8 @@ STORAGE: Final = {
     errno.ENOTDIR: _IN_THE_WAY,
     errno.EEXIST: _IN_THE_WAY,
     errno.EISDIR: _FOLDER,
+    **dict.fromkeys((errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN), _SILENT),
+    **dict.fromkeys((errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENETDOWN, errno.ENETUNREACH), _SILENT),
     errno.ENAMETOOLONG: ("a shorter name", "Choose a shorter name."),
 }
 
