@@ -54,6 +54,27 @@ def test_the_windows_in_use_are_accepted() -> None:
         assert config.make_section(config.PredictSettings, source="a", model="m", window=window).window == window
 
 
+@pytest.mark.parametrize(
+    ("section", "name", "most"),
+    [(config.PhantomSettings, "patients", 100_000), (config.WorldSettings, "patients", 100_000),
+     (config.WorldSettings, "slices", 1000), (config.WorldSettings, "processes", 1024),
+     (config.LeakSettings, "resamples", 100_000), (config.EvaluateSettings, "resamples", 100_000),
+     (config.TrainSettings, "epochs", 100_000), (config.TrainSettings, "batch", 100_000)],
+)  # fmt: skip
+def test_a_number_that_would_fill_any_memory_is_refused_by_name(
+    section: type[config.Section], name: str, most: int
+) -> None:
+    assert getattr(config.make_section(section, **{name: most}), name) == most
+    with pytest.raises(ConfigError, match=rf"--{name}: .*less than or equal to {most}"):
+        config.make_section(section, **{name: most + 1})
+
+
+def test_a_phantom_has_at_most_1000_slices() -> None:
+    assert config.make_section(config.PhantomSettings, slices=(1, 1000)).slices == (1, 1000)
+    with pytest.raises(ConfigError, match=r"--slices: .*less than or equal to 1000"):
+        config.make_section(config.PhantomSettings, slices=(1, 1001))
+
+
 def test_more_threads_than_any_machine_has_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"--threads: .*256"):
         config.make_section(config.PredictSettings, source="a", model="m", threads=99999)

@@ -24,8 +24,10 @@ from plainscan.setting_types import (
     Network,
     PacsAddress,
     Positive,
+    Quota,
     Seed,
     Share,
+    Slices,
     WindowPair,
     Windows,
     explain,
@@ -46,7 +48,7 @@ class PhantomSettings(Section):
 
     patients: Positive = Field(40, description="Number of patients; each has one to three studies.")
     size: Literal[256, 512] = Field(512, description="Rows and columns of an image.")
-    slices: tuple[Positive, Positive] = Field((20, 36), description="Fewest and most slices of a study.")
+    slices: tuple[Slices, Slices] = Field((20, 36), description="Fewest and most slices of a study.")
     finding_rate: Share = Field(0.5, description="Share of studies with at least one finding.")
     language: Literal["zh", "en", "mixed"] = Field("mixed", description="Language of the reports.")
     seed: Seed = Field(2020, description="Same seed, same bytes.")
@@ -63,12 +65,12 @@ class WorldSettings(Section):
     """Make synthetic slices for training: shards with masks, straight from the generator, without DICOM."""
 
     patients: Positive = Field(1920, description="Number of patients; each has two studies.")
-    slices: Positive = Field(16, description="Slices of a study.")
+    slices: Slices = Field(16, description="Slices of a study.")
     size: Annotated[int, Field(ge=64, le=1024, multiple_of=32)] = Field(192, description="Side of the input, pixels.")
     finding_rate: Share = Field(0.7, description="Share of studies with at least one finding.")
     tune: Share = Field(0.04, description="Share of patients in the tuning split.")
     test: Share = Field(0.02, description="Share of patients in the test split.")
-    processes: Annotated[int, Field(ge=0)] = Field(0, description="Processes; 0 means one per core.")
+    processes: Annotated[int, Field(ge=0, le=1024)] = Field(0, description="Processes; 0 means one per core.")
     seed: Seed = Field(2020, description="Same seed, same slices.")
 
 
@@ -211,8 +213,8 @@ class SplitSettings(Section):
     tune: Share = Field(0.2, description="Share of the tuning split.")
     test: Share = Field(0.1, description="Share of the test split.")
     seed: Seed = Field(2020, description="Same seed, same split.")
-    no_finding: Positive | None = Field(None, description="Keep exactly so many slices without a finding.")
-    any_finding: Positive | None = Field(None, description="Keep exactly so many slices with a finding.")
+    no_finding: Quota | None = Field(None, description="Keep exactly so many slices without a finding.")
+    any_finding: Quota | None = Field(None, description="Keep exactly so many slices with a finding.")
     joined: FilePath | None = Field(
         None, description="CSV with patient_id and same_as: identifiers of one person, such as joins.csv of leak."
     )

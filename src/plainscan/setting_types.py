@@ -56,7 +56,9 @@ ShippedName = Literal["plainscan"]
 SHIPPED: Final[ShippedName] = "plainscan"
 BundlePath = Annotated[ShippedName | Path, BeforeValidator(_parse_path)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
-Positive = Annotated[int, Field(ge=1)]
+Positive = Annotated[int, Field(ge=1, le=100_000)]  # beyond lies a slip of the hand that would fill any memory
+Slices = Annotated[int, Field(ge=1, le=1000)]  # of a synthetic study, which is held whole
+Quota = Annotated[int, Field(ge=1, le=10**9)]  # of slices in a cohort
 Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]  # NumPy takes none below 0, torch none above
 # CT numbers lie between -1024 and 3071, so no window in use reaches far beyond.
 WindowPair = tuple[Annotated[float, Field(ge=-2000, le=4000)], Annotated[float, Field(ge=1, le=10_000)]]
