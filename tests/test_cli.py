@@ -42,6 +42,16 @@ def test_no_run_folder_exits_with_2() -> None:
     assert "no run folder" in done.stderr
 
 
+def test_the_help_lists_every_command_once_under_what_a_person_is_about() -> None:
+    done = run("--help")
+    places = [done.stdout.find(f"─ {panel} ─") for panel in cli.PANELS]
+    assert -1 not in places
+    assert places == sorted(places)
+    assert "─ Commands ─" not in done.stdout
+    named = [command.name for command in cli.app.registered_commands]
+    assert sorted(name or "" for name in named) == sorted(cli.PANEL_OF)
+
+
 def test_the_version_is_printed() -> None:
     assert run("--version").stdout.startswith("plainscan 0.")
 

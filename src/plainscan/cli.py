@@ -44,6 +44,17 @@ STAGES: Final[dict[str, tuple[type[config.Section], tuple[str, ...]]]] = {
     "predict": (config.PredictSettings, ("source",)),
 }
 
+# The sub-commands by what a person is about, as `--help` lists them: the order of a day.
+PANELS: Final[dict[str, tuple[str, ...]]] = {
+    "Using a model": ("predict",),
+    "From an archive to a cohort": ("fetch", "scan", "images", "select", "label", "explain"),
+    "Slices to read, labels to doubt": ("score", "slices", "disagree"),
+    "From a cohort to a judged model": ("split", "prepare", "account", "leak", "train", "evaluate", "run"),
+    "Giving away": ("deidentify", "sheets"),
+    "Synthetic data": ("phantom", "world"),
+}
+PANEL_OF: Final = {name: panel for panel, names in PANELS.items() for name in names}
+
 # Packages that only some commands need, and the extra that brings each.
 EXTRAS: Final = {
     **dict.fromkeys(("jinja2", "matplotlib", "onnx", "scipy", "sklearn"), "study"),
@@ -76,7 +87,7 @@ def _add(stage: str, section: type[config.Section], positional: tuple[str, ...])
     parameters.append(_out_argument() if "OUT" in positional else _out_option(required=positional != ("RUN",)))
     parameters.sort(key=lambda p: p.kind)
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # Typer reads it
-    app.command(stage, help=section.__doc__)(command)
+    app.command(stage, help=section.__doc__, rich_help_panel=PANEL_OF[stage])(command)
 
 
 def _parameter(section: type[config.Section], name: str, is_argument: bool) -> inspect.Parameter:
@@ -178,11 +189,11 @@ def _spread_window(arguments: list[str]) -> list[str]:
     return spread
 
 
-for _stage, (_section, _positional) in STAGES.items():
-    _add(_stage, _section, _positional)
+for _stage in sorted(STAGES, key=list(PANEL_OF).index):
+    _add(_stage, *STAGES[_stage])
 
 
-@app.command("run")
+@app.command("run", rich_help_panel=PANEL_OF["run"])
 def run_experiment(
     config_file: Annotated[Path, typer.Argument(metavar="CONFIG.toml", help="The experiment; see configs/.")],
 ) -> None:
@@ -192,7 +203,7 @@ def run_experiment(
     run(config_file)
 
 
-@app.command("explain")
+@app.command("explain", rich_help_panel=PANEL_OF["explain"])
 def explain_reports(
     source: Annotated[Path, typer.Argument(help="Reports: anything that `label --reports` reads.")],
     out: Annotated[Path, typer.Option("--out", help="The page to write; it holds report text.")],
@@ -203,7 +214,7 @@ def explain_reports(
     write_page(source, out)
 
 
-@app.command("sheets")
+@app.command("sheets", rich_help_panel=PANEL_OF["sheets"])
 def write_sheets(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A folder that holds tables.")],
     out: Annotated[Path, typer.Option("--out", help="The folder for the CSV files.")],
