@@ -33,6 +33,15 @@ def test_select_leaves_cohort_exclusions_and_flow(run: Path, capsys: pytest.Capt
     assert "3 images of 1 series left out: bone_kernel" in said
 
 
+def test_a_series_without_a_number_is_not_called_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save_series(tmp_path / "in", 12, SeriesNumber=None, PixelSpacing=[7.0, 7.0])
+    scan.run(tmp_path, ScanSettings(source=tmp_path / "in"))
+    select.run(tmp_path, SelectSettings())
+    said = capsys.readouterr().err
+    assert "select: series without a number: 12 slices" in said
+    assert "None" not in said
+
+
 def test_an_unchanged_catalogue_is_not_selected_from_again(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     select.run(run, SelectSettings())
     select.run(run, SelectSettings())

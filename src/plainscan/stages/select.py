@@ -85,8 +85,9 @@ def _say_series(catalogue: pl.DataFrame, cohort: pl.DataFrame) -> None:
         between = f"spacing {min(spacing):.2f} to {max(spacing):.2f} mm" if spacing else "one slice"
         flags = f"; {', '.join(row['flags'])}" if row["flags"] else ""
         number = numbers.get(series)
+        named = "series without a number" if number is None else f"series {number}"
         slices = counted(group.height, "slices")
-        say(f"select: series {number}: {slices}, tilt {row['tilt_deg']:+.1f} deg, {between}{flags}")
+        say(f"select: {named}: {slices}, tilt {row['tilt_deg']:+.1f} deg, {between}{flags}")
 
 
 def _say_few(cohort: pl.DataFrame, minimum_slices: int) -> None:
