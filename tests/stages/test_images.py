@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 from PIL import Image
+from tests.reports.test_spreadsheet import workbook
 
 from plainscan import tables
 from plainscan.config import ImagesSettings
@@ -139,8 +140,9 @@ def test_the_same_row_twice_counts_once(folder: Path, capsys: pytest.CaptureFixt
         ("file,patient,any,any_finding\nA_1.png,a,0,0\n", "two columns for any_finding"),
         (HEADER + "other.png,a,1,0,0\n", "no row names a readable picture"),
         ("", "an empty file"),
-        (HEADER + '"A_1.png,a', "not a CSV file"),
-        (b"file\xff\xfe\x81,patient", "neither UTF-8 nor GB18030"),
+        (HEADER, "no row below the header"),
+        (HEADER + '"A_1.png,a', "expected text in closed double quotes"),
+        (b"file\xff\xfe\x81,patient", "bytes of another encoding; expected UTF-8, UTF-16 or GB18030"),
     ],
 )
 def test_a_contradictory_or_broken_table_is_explained(folder: Path, text: str | bytes, message: str) -> None:
@@ -161,6 +163,22 @@ def test_a_table_saved_by_a_chinese_spreadsheet_is_read(tmp_path: Path) -> None:
     path = tmp_path / "labels.csv"
     path.write_bytes("file,patient,any\n脑_1.png,甲,1\n".encode("gb18030"))
     assert (read_labels(path)[0].file, read_labels(path)[0].patient) == ("脑_1.png", "甲")
+
+
+@pytest.mark.parametrize(("separator", "encoding"), [(";", "utf-8"), ("\t", "utf-16"), (",", "utf-16-le")])
+def test_a_table_is_read_as_label_reads_one(tmp_path: Path, separator: str, encoding: str) -> None:
+    path = tmp_path / "labels.csv"
+    path.write_bytes("file,patient,any\n脑.png,甲,1\n".replace(",", separator).encode(encoding))
+    assert [(row.file, row.patient, row.labels) for row in read_labels(path)] == [("脑.png", "甲", {"any_finding": 1})]
+
+
+def test_a_workbook_of_labels_is_read(tmp_path: Path) -> None:
+    cells = ("file", "patient", "any", "a.png", "p", "1")
+    lines = ("".join(f'<c t="s"><v>{i}</v></c>' for i in numbers) for numbers in ((0, 1, 2), (3, 4, 5)))
+    (tmp_path / "labels.xlsx").write_bytes(workbook("".join(f"<row>{line}</row>" for line in lines), cells))
+    assert [(row.number, row.file, row.labels) for row in read_labels(tmp_path / "labels.xlsx")] == [
+        (2, "a.png", {"any_finding": 1})
+    ]
 
 
 def test_a_folder_without_pictures_is_explained(tmp_path: Path) -> None:

@@ -1,14 +1,12 @@
-"""images: PNG or JPEG slices with a labels CSV into the tables that `scan`, `select` and `label` write.
+"""images: PNG or JPEG slices with a table of labels into the tables that `scan`, `select` and `label` write.
 
-The CSV has one row per picture: `file`, `patient`, optionally `study` and `slice`, and finding columns by
-their key or an alias (see ``findings``) with 1, 0 or nothing. Missing is missing, never 0.
+The table (CSV or .xlsx) has one row per picture: `file`, `patient`, optionally `study` and `slice`, and finding columns
+by their key or an alias (see ``findings``) with 1, 0 or nothing. Missing is missing, never 0.
 """
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -24,8 +22,8 @@ from plainscan.errors import LabelError, PictureError, SourceError, printable
 from plainscan.findings import ANY_FINDING, SPECIFIC_KEYS, find
 from plainscan.pictures import list_pictures, natural_key, read_grey
 from plainscan.stages.record import Counts, recorded, refuse_inside, say, track
+from plainscan.stages.report_files import file_rows
 
-ENCODINGS: Final = ("utf-8-sig", "gb18030")
 VALUES: Final = {"1": 1, "1.0": 1, "0": 0, "0.0": 0, "": None}
 SHOWN: Final = 5  # examples named in a message
 TABLES: Final = (tables.CATALOGUE, tables.REJECTS, tables.COHORT, tables.EXCLUSIONS, tables.LABELS)
@@ -112,14 +110,17 @@ def _work(folder: Path, settings: ImagesSettings) -> Counts:
 
 
 def read_labels(path: Path) -> list[Row]:
-    """Rows of a labels CSV, each checked; the same row twice counts once.
+    """Rows of a table of labels, CSV or .xlsx, each checked; the same row twice counts once.
 
     Raises:
         LabelError: See ``run``.
     """
-    header, lines = _read_csv(path)
-    columns = _columns(header, path)
-    rows = [_row(number, line, columns, path) for number, line in lines]
+    lines = file_rows(path, str(path), LabelError)
+    if not lines:
+        raise LabelError("no row below the header", where=str(path), expected="one row per picture")
+    columns = _columns(list(lines[0]), path)
+    filled = ((number, list(line.values())) for number, line in enumerate(lines, start=2))
+    rows = [_row(number, cells, columns, path) for number, cells in filled if any(map(str.strip, cells))]
     by_file: dict[str, Row] = {}
     repeated = 0
     for row in rows:
@@ -132,28 +133,6 @@ def read_labels(path: Path) -> list[Row]:
     unique = list(by_file.values())
     _check_places(unique, path)
     return unique
-
-
-def _read_csv(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise LabelError(error.strerror or "unreadable", where=str(path), expected="a CSV file") from error
-    for encoding in ENCODINGS:
-        try:
-            text = data.decode(encoding)
-            break
-        except UnicodeDecodeError:
-            continue
-    else:
-        raise LabelError("neither UTF-8 nor GB18030", where=str(path), remedy="Save it as CSV UTF-8.")
-    try:
-        lines = list(csv.reader(io.StringIO(text, newline=""), strict=True))
-    except csv.Error as error:
-        raise LabelError(f"not a CSV file ({error})", where=str(path), expected="a comma-separated table") from error
-    if not lines:
-        raise LabelError("an empty file", where=str(path), expected="a header and one row per picture")
-    return lines[0], [(i, line) for i, line in enumerate(lines[1:], start=2) if any(map(str.strip, line))]
 
 
 def _columns(header: list[str], path: Path) -> dict[str, int]:
