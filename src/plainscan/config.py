@@ -338,7 +338,7 @@ class ImagesSettings(Section):
     """Read pictures with labels into the same tables."""
 
     source: FilePath = Field(description="Folder of PNG or JPEG slices.")
-    labels: FilePath = Field(description="CSV with file, patient and one column per finding.")
+    labels: FilePath = Field(description="CSV or .xlsx with file, patient and one column per finding.")
     window: WindowPair = Field(description="Window burnt into the pictures, HU.")
     first_slice: Literal["lowest", "highest"] = Field("lowest", description="Where the smallest slice number lies.")
 

@@ -27,6 +27,29 @@ def test_a_folder_that_may_not_be_listed_is_not_called_empty(tmp_path: Path, mon
     assert [row["not_scored"] for row in found.left_out] == ["unreadable_folder"]
 
 
+def test_pictures_behind_a_folder_that_is_not_gone_into_are_rows_not_silence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "in"
+    for name in ("a.png", "shut/b.png", "open/c.png", ".trash/d.png"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+    (tmp_path / "far").mkdir()
+    (root / "link").symlink_to(tmp_path / "far")
+    real: Callable[..., Any] = os.scandir
+
+    def scandir(folder: Any) -> Any:
+        if Path(folder) == root / "shut":  # root may read everything: the refusal of the system is made here
+            raise PermissionError(13, "Permission denied", str(folder))
+        return real(folder)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    found = collect(root, (40, 80))
+    assert [study.slices[0].row["file"] for study in found.studies] == ["a.png", "open/c.png"]
+    left_out = {row["file"]: row["not_scored"] for row in found.left_out}
+    assert left_out == {"shut": "unreadable_folder", "link": "link_to_folder"}
+
+
 def test_an_empty_folder_is_called_empty(tmp_path: Path) -> None:
     (tmp_path / "below").mkdir()
     with pytest.raises(SourceError, match="an empty folder"):

@@ -118,6 +118,13 @@ def test_a_file_name_that_fits_two_pictures_is_not_guessed(folder: Path) -> None
     assert "ambiguous_file" in tables.read(out, tables.REJECTS)["code"].to_list()
 
 
+def test_a_folder_that_is_not_gone_into_is_a_reject(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "far").mkdir()
+    (folder / "link").symlink_to(tmp_path / "far")
+    out = built(folder, HEADER + ROWS)
+    assert tables.read(out, tables.REJECTS).select("path", "code").rows() == [("link", "link_to_folder")]
+
+
 def test_the_same_row_twice_counts_once(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = built(folder, HEADER + "A_1.png,a,1,0,0\nA_1.png,a,1,0,0\n")
     assert tables.read(out, tables.LABELS).height == 1

@@ -126,6 +126,12 @@ def count_files(source: Path) -> int:
     return sum(1 for _ in _files(source))
 
 
+def unlisted(root: Path) -> list[tuple[Path, str]]:
+    """Visible folders below a folder that are not gone down into, and the code why not, in a fixed order."""
+    found = [(path, why) for path, why in _files(root) if why]
+    return [pair for pair in found if not any(part.startswith(".") for part in pair[0].relative_to(root).parts)]
+
+
 def _files(root: Path) -> Iterator[tuple[Path, str]]:
     """Everything that is no folder to go down into, in a fixed order; for a folder, the code why not."""
     shut: list[OSError] = []

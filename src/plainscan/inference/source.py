@@ -21,7 +21,7 @@ from plainscan.cohort.select import select
 from plainscan.config import SelectSettings
 from plainscan.ct.prepare import HU, planes_around
 from plainscan.ct.window import Window
-from plainscan.dicom.files import count_files
+from plainscan.dicom.files import count_files, unlisted
 from plainscan.dicom.names import text_of
 from plainscan.dicom.read import Place, Reader
 from plainscan.dicom.scan import gather, scan
@@ -108,7 +108,8 @@ def _nothing(found: str, source: Path) -> SourceError:
 
 def _pictures(source: Path, window: Window) -> Source:
     paths = list_pictures(source)
-    if not paths:
+    passed_over = unlisted(source) if source.is_dir() else []
+    if not paths and not passed_over:
         raise SourceError(
             "no PNG or JPEG in it",
             where=str(source),
@@ -119,6 +120,7 @@ def _pictures(source: Path, window: Window) -> Source:
     studies = [Study([_picture(path, folder, window)], picture=True) for path in paths]
     others = [path for path in list_files(folder) if not is_picture(path)] if source.is_dir() else []
     left_out = [row_of(file=_relative(path, folder), not_scored="not_a_picture") for path in others]
+    left_out += [row_of(file=_relative(path, folder), not_scored=why) for path, why in passed_over]
     return Source(studies, left_out, pictures=True)
 
 

@@ -17,6 +17,7 @@ from plainscan import tables
 from plainscan.cohort.slice_labels import shown
 from plainscan.config import ImagesSettings
 from plainscan.counted import counted
+from plainscan.dicom.files import unlisted
 from plainscan.dicom.names import text_of
 from plainscan.errors import LabelError, PictureError, SourceError, printable
 from plainscan.findings import ANY_FINDING, SPECIFIC_KEYS, find
@@ -242,6 +243,9 @@ def _match(
     used = {path for _, path in matched}
     unlabeled = [path for path in files if path not in used]
     rejects += [_reject(_relative(p, source), "no_label_row", "no row in the labels CSV", p) for p in unlabeled]
+    for path, why in unlisted(source):
+        name = text_of(_relative(path, source))
+        rejects.append({"path": name, "code": why, "detail": "no picture in it was looked at"})
     _say_rejects(rejects)
     return matched, rejects
 
