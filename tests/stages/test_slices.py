@@ -76,6 +76,7 @@ def test_only_slices_in_doubt_go_to_a_person(folder: Path) -> None:
     sure = rows.filter(pl.col("label_source") == "probability")
     assert sure.filter(pl.col(ANY_FINDING) == 1)["instance_uid"].to_list() == [f"bleed.{i}" for i in BLED]
     assert (sure["probability"].is_between(0.05, 0.95)).sum() == 0
+    assert (folder / "reading_list.csv").read_bytes().startswith(b"\xef\xbb\xbf")  # a spreadsheet looks for it
     listed = pl.read_csv(folder / "reading_list.csv").filter(pl.col("instance_uid").str.starts_with("bleed"))
     doubt = rows.filter(pl.col("label_source").is_null())
     assert listed["instance_uid"].to_list() == doubt["instance_uid"].to_list()

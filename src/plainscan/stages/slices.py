@@ -21,6 +21,7 @@ from plainscan.config import SlicesSettings
 from plainscan.counted import counted
 from plainscan.errors import LabelError
 from plainscan.findings import ANY_FINDING, FINDING_KEYS, SPECIFIC_KEYS
+from plainscan.spreadsheet import MARKED
 from plainscan.stages.chain import check_fresh
 from plainscan.stages.record import Counts, recorded, say
 from plainscan.stages.report_files import WORKBOOKS
@@ -73,7 +74,7 @@ def _work(folder: Path, settings: SlicesSettings) -> Counts:
     write(labeled, folder, SLICE_LABELS)
     reading = reading_list(labeled, read(folder, REPORT_FINDINGS))
     with whole_file(folder / READING_LIST) as partial:
-        partial.write_text(reading.write_csv(), encoding="utf-8", newline="")
+        partial.write_text(reading.write_csv(), encoding=MARKED, newline="")
     return _counts(labeled, reading)
 
 
