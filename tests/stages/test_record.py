@@ -4,9 +4,11 @@ import threading
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from plainscan.config import ScanSettings, SplitSettings
 from plainscan.errors import StorageError
+from plainscan.stages import record
 from plainscan.stages.record import Counts, fingerprint, recorded, refuse_inside, say, track
 
 
@@ -100,6 +102,17 @@ def test_tracking_passes_every_item_through() -> None:
     assert list(track(range(5), "test")) == [0, 1, 2, 3, 4]
 
 
+def test_without_a_terminal_a_line_says_how_far_it_is_and_nothing_else_is_written(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert list(track(range(5), "test")) == [0, 1, 2, 3, 4]
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(record, "QUIET_S", 0.0)
+    assert list(track(range(2), "test")) == [0, 1]
+    assert list(track(iter("a"), "test")) == ["a"]
+    assert capsys.readouterr().err == "test: 0 of 2\ntest: 1 of 2\ntest: 0\n"
+
+
 def test_two_commands_never_work_in_one_folder_at_once(work: Work) -> None:
     def meanwhile() -> Counts:
         with pytest.raises(StorageError, match="another plainscan command is at work") as caught:
@@ -167,7 +180,10 @@ def test_a_folder_in_its_source_is_refused_and_its_parent_is_not(tmp_path: Path)
         refuse_inside(source / "out", tmp_path / "link")
 
 
-def test_an_error_takes_the_progress_bar_down_even_while_somebody_holds_it(tmp_path: Path) -> None:
+def test_an_error_takes_the_progress_bar_down_even_while_somebody_holds_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(record, "console", Console(stderr=True, force_terminal=True))
     bars = [track([1, 2, 3], "held")]
     before = threading.active_count()
 

@@ -22,6 +22,16 @@ def test_scan_leaves_a_catalogue_and_counted_rejects(tmp_path: Path, capsys: pyt
     assert "1 not catalogued: not_dicom" in capsys.readouterr().err
 
 
+def test_a_sign_of_life_comes_before_the_names_of_the_source_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = archive(tmp_path / "archive")
+    told: list[str] = []
+    monkeypatch.setattr(scan, "recorded", lambda *_, **__: told.append(capsys.readouterr().err))
+    scan.run(tmp_path / "run", ScanSettings(source=source))
+    assert told == [f"scan: looking for files in {source}\n"]
+
+
 def test_an_unchanged_source_is_not_scanned_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     settings = ScanSettings(source=archive(tmp_path / "archive"))
     scan.run(tmp_path / "run", settings)

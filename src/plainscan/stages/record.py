@@ -15,7 +15,6 @@ import fcntl
 import hashlib
 import json
 import os
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -34,6 +33,8 @@ from plainscan.tables import file_hash, whole_file
 Counts = dict[str, int | float | str]
 T = TypeVar("T")
 
+QUIET_S: Final = 30.0  # without a terminal: often enough to see that it lives, too seldom to fill a log
+
 console = Console(stderr=True, highlight=False)
 _bars: Final[list[Progress]] = []  # those on the screen
 
@@ -44,9 +45,15 @@ def say(text: str) -> None:
 
 
 def track(items: Iterable[T], label: str, total: int | None = None) -> Iterator[T]:
-    """Pass items through and show a progress bar on stderr; it goes when the items or the stage end."""
+    """Pass items through and show a progress bar on stderr; it goes when the items or the stage end.
+
+    Where stderr is no terminal, such as a log file, a line every ``QUIET_S`` seconds says how far it is.
+    """
     if total is None and isinstance(items, Sequence):
         total = len(items)
+    if not console.is_terminal:
+        yield from _said(items, label, total)
+        return
     columns = (
         TextColumn("{task.description:<10}"),
         BarColumn(),
@@ -54,12 +61,21 @@ def track(items: Iterable[T], label: str, total: int | None = None) -> Iterator[
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, transient=not sys.stderr.isatty()) as progress:
+    with Progress(*columns, console=console) as progress:
         _bars.append(progress)
         try:
             yield from progress.track(items, total=total, description=label)
         finally:
             _bars.remove(progress)
+
+
+def _said(items: Iterable[T], label: str, total: int | None) -> Iterator[T]:
+    last = time.monotonic()
+    for done, item in enumerate(items):
+        if time.monotonic() - last >= QUIET_S:
+            say(f"{label}: {done}" + (f" of {total}" if total is not None else ""))
+            last = time.monotonic()
+        yield item
 
 
 def fingerprint(path: Path) -> str:

@@ -24,6 +24,8 @@ def run(folder: Path, settings: ScanSettings) -> Counts:
     """
     source = medium(settings.source)
     refuse_inside(folder, source)
+    if source.is_dir():  # the names alone of a large share take minutes, before there is a number to show
+        say(f"scan: looking for files in {settings.source}")
     outputs = [table.path(folder) for table in (CATALOGUE, REJECTS)]
     return recorded("scan", folder, settings, lambda: _work(folder, source), inputs=[source], outputs=outputs)
 
