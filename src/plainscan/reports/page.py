@@ -47,7 +47,8 @@ mark.cue { background: none; border-bottom: 2px solid #57606a; border-radius: 0;
 mark.skip { background: none; color: #6e7781; text-decoration: line-through 1px; }
 mark sup { font-size: .65em; margin-left: .15em; color: #57606a; }
 table { border-collapse: collapse; width: 100%; font-size: .88rem; margin: .6rem 0; }
-th, td { overflow-wrap: anywhere; }
+th, td { overflow-wrap: break-word; }
+td:nth-child(5) { overflow-wrap: anywhere; } /* phrases: long, without blanks */
 th, td { text-align: left; vertical-align: top; padding: .25rem .6rem .25rem 0; border-bottom: 1px solid #e2e6ea; }
 th { color: #57606a; font-weight: 600; } td.number { color: #57606a; width: 2rem; }
 .legend mark { margin-right: .8rem; }
