@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import random
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -24,11 +27,42 @@ from plainscan.dicom.header import TAGS, read_header
 from plainscan.dicom.read import read_hu
 from plainscan.dicom.scan import REJECT_CODES, gather, scan
 from plainscan.dicom.text import decode_text
-from plainscan.errors import DicomError, MissingPartError, SourceError
+from plainscan.errors import DicomError, MissingPartError, SourceError, StorageError
 
 
 def codes(source: Path) -> dict[str, str]:
     return dict(gather(scan(source))[1].select("path", "code").iter_rows())
+
+
+def test_a_share_that_drops_out_ends_the_scan_instead_of_filling_the_rejects(tmp_path: Path) -> None:
+    save_series(tmp_path / "share" / "ct", 3)
+    looked_at = scan(tmp_path / "share")
+    assert next(looked_at).rows
+    shutil.rmtree(tmp_path / "share" / "ct")  # what an unmounted share leaves: an empty folder
+    with pytest.raises(SourceError, match="nothing in it any more"):
+        next(looked_at)
+
+
+def test_a_share_that_does_not_answer_ends_the_scan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save_series(tmp_path / "share", 3)
+    looked_at = scan(tmp_path / "share")
+    assert next(looked_at).rows
+
+    def silent(*_: object, **__: object) -> None:
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+    monkeypatch.setattr(Path, "stat", silent)
+    monkeypatch.setattr(os, "scandir", silent)
+    with pytest.raises(StorageError, match=r"share: Stale file handle; expected a disk or share that answers"):
+        next(looked_at)
+
+
+def test_a_single_file_that_goes_during_a_scan_is_one_reject(tmp_path: Path) -> None:
+    save_series(tmp_path, 3)
+    looked_at = scan(tmp_path)
+    next(looked_at)
+    (tmp_path / "s1_002.dcm").unlink()
+    assert [(found.reject or {}).get("code") for found in looked_at] == ["unreadable", None]
 
 
 def test_each_file_ends_in_exactly_one_place(tmp_path: Path) -> None:

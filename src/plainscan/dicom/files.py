@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import BinaryIO, Final, cast
 
 from plainscan.dicom.names import MEMBER, member_name, path_of, text_of
-from plainscan.errors import DicomError, SourceError
+from plainscan.errors import DicomError, SourceError, storage_error
 
 ZIP_START: Final = b"PK\x03\x04"
 MEMBER_BYTES: Final = 2 << 30
@@ -96,6 +96,30 @@ def split_source(source: Path) -> tuple[Path, Path | None]:
         expected="a folder, a ZIP, a DICOMDIR or a DICOM file",
         remedy="Check the path.",
         code="no_source",
+    )
+
+
+def check_answers(folder: Path) -> None:
+    """Refuse to go on when a folder that was walked has gone away as a whole, as a share does that drops out.
+
+    Raises:
+        SourceError: Nothing is in it any more.
+        StorageError: It can no longer be listed.
+    """
+    try:
+        with os.scandir(folder) as found:
+            if any(found):
+                return
+    except PermissionError:  # it answers, and says no
+        return
+    except OSError as error:
+        raise storage_error(error, folder) from error
+    raise SourceError(
+        "nothing in it any more",
+        where=str(folder),
+        expected="the files that were there when the walk began",
+        remedy="Is it a share that dropped out? Connect it again, and run the same command again.",
+        code="source_gone",
     )
 
 

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 import polars as pl
 
-from plainscan.dicom.files import Entry, Refused, split_source, walk_files
+from plainscan.dicom.files import Entry, Refused, check_answers, split_source, walk_files
 from plainscan.dicom.frames import frame_values
 from plainscan.dicom.header import DICOMDIR_CLASS, Header, Value, read_header
 from plainscan.dicom.names import text_of
@@ -44,6 +44,8 @@ REJECT_CODES: Final = {
     "duplicate_member": "a ZIP member whose name an earlier member has",
     "nested_zip": "a ZIP in a ZIP, which is not opened",
 }
+
+_OF_THE_DISK: Final = ("unreadable", "unreadable_folder", "bad_zip")  # the file's fault, or that of what holds it
 
 _UIDS: Final = {
     "study_uid": "(0020,000D) Study Instance UID",
@@ -75,7 +77,8 @@ def scan(source: Path) -> Iterator[Scanned]:
         source: A folder, a ZIP or a single file.
 
     Raises:
-        SourceError: There is no such file or folder.
+        SourceError: There is no such file or folder, or it has gone away since.
+        StorageError: Its disk or share does not answer any more.
     """
     for _, scanned in scan_files(source):
         yield from scanned
@@ -85,11 +88,20 @@ def scan_files(source: Path) -> Iterator[tuple[str, Iterator[Scanned]]]:
     """Every file's path, in a fixed order, and what becomes of it and its members, once that is asked for.
 
     Raises:
-        SourceError: There is no such file or folder.
+        SourceError: There is no such file or folder, or it has gone away since.
+        StorageError: Its disk or share does not answer any more.
     """
-    root = text_of(str(split_source(source)[0]))
+    folder = split_source(source)[0]
     for path, entries in walk_files(source):
-        yield path, (scan_entry(entry, root) for entry in entries)
+        yield path, (_watched(entry, folder) for entry in entries)
+
+
+def _watched(entry: Entry | Refused, folder: Path) -> Scanned:
+    """As ``scan_entry``; a share that drops out would else turn each further file into a reject."""
+    found = scan_entry(entry, text_of(str(folder)))
+    if found.reject and found.reject["code"] in _OF_THE_DISK:
+        check_answers(folder)
+    return found
 
 
 def scan_entry(entry: Entry | Refused, root: str) -> Scanned:
