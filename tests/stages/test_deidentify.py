@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 import stat
 from dataclasses import replace
 from pathlib import Path
@@ -64,6 +65,17 @@ def test_every_file_is_written_or_left_out_with_a_code(tmp_path: Path) -> None:
     links = read(records(tmp_path), LINKS)
     assert links.height == 11
     assert set(links.filter(pl.col("code") == "localizer")["path"]) == {"scout.dcm"}
+
+
+def test_an_archive_that_has_gone_away_takes_no_results_with_it(tmp_path: Path) -> None:
+    out = run(tmp_path)
+    before = sorted(path.relative_to(out) for path in out.rglob("*"))
+    shutil.rmtree(tmp_path / "in")
+    (tmp_path / "in").mkdir()  # a share that is not connected
+    with pytest.raises(SourceError, match="no DICOM image or report among 0 files"):
+        run(tmp_path)
+    assert sorted(path.relative_to(out) for path in out.rglob("*")) == before
+    assert read(records(tmp_path), LINKS).height == 11
 
 
 def test_patients_stay_together_and_days_between_studies_stay(tmp_path: Path) -> None:

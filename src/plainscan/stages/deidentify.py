@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Final
 
 from plainscan.config import DeidentifySettings
+from plainscan.counted import counted
 from plainscan.dicom.deidentify_key import Key, make_key, read_key
 from plainscan.dicom.files import Archive, count_files, locate, split_source
 from plainscan.dicom.scan import gather, scan
-from plainscan.errors import DicomError, StorageError
+from plainscan.errors import DicomError, SourceError, StorageError
 from plainscan.reports.identifiers import Known
 from plainscan.stages.deidentify_journal import Journal, Result, Row, records_of, refuse_foreign
 from plainscan.stages.deidentify_reports import find_reports
@@ -35,7 +36,7 @@ def run(folder: Path, settings: DeidentifySettings) -> Counts:
     """Write OUT, and what must not go with it beside the key.
 
     Raises:
-        SourceError: There is no such source, or the key file is no key.
+        SourceError: There is no such source, nothing in it to de-identify, or the key file is no key.
         ReportError: A report's encoding or columns are wrong.
         StorageError: The key or the source lies where the results would, or OUT holds what is not ours.
     """
@@ -86,6 +87,8 @@ def _work(out: Path, records: Path, settings: DeidentifySettings, key: Key) -> C
     total = count_files(settings.source) if settings.source.is_dir() else None
     catalogue, rejects = gather(track(scan(settings.source), "headers", total=total))
     documents, others = find_reports(rejects)
+    if catalogue.is_empty() and not documents:
+        raise _nothing(settings.source, rejects.height)
     rows = [account_row(kind, code=code) for kind, _, code in others]
     links: list[Row] = [{"source": root, "path": path, "code": code} for _, (root, path), code in others]
     studies = {str(study): frame for (study,), frame in catalogue.partition_by("study_uid", as_dict=True).items()}
@@ -105,6 +108,16 @@ def _work(out: Path, records: Path, settings: DeidentifySettings, key: Key) -> C
     write(from_rows(rows, DEIDENTIFIED).sort("kind", "file", "code", nulls_last=True), out, DEIDENTIFIED)
     write(from_rows([{**dict.fromkeys(LINKS.columns), **link} for link in links], LINKS), records, LINKS)
     return _counts(rows, records)
+
+
+def _nothing(source: Path, refused: int) -> SourceError:
+    return SourceError(
+        f"no DICOM image or report among {counted(refused, 'files')}",
+        where=str(source),
+        expected="CT images as DICOM files, in folders or ZIPs",
+        remedy="Is it the right folder, and connected? What an earlier run wrote is as it was.",
+        code="no_images",
+    )
 
 
 def _counts(rows: Sequence[Row], records: Path) -> Counts:
