@@ -33,6 +33,13 @@ def test_what_cannot_be_estimated_has_no_row_and_what_is_missing_a_dash() -> Non
     assert table.rows[1][3:] == ("–",) * (len(COLUMNS) - 1)
 
 
+def test_a_table_without_a_row_says_why() -> None:
+    why = "not estimable: none of 100 labels is positive"
+    table = overview(_metrics([_entry("auc", "any_finding", None, note=why), _entry("auc", "mass", None)]))
+    assert len(table.rows) == 1
+    assert table.notes[0] == f"AUC of any finding: {why}. An AUC needs slices with a finding and slices without."
+
+
 def test_an_interval_of_few_patients_is_marked_and_explained() -> None:
     few = _entry("auc", "any_finding", 0.8, note="3 patients only: the interval is too narrow")
     table = overview(_metrics([few]))

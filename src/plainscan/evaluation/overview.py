@@ -10,6 +10,7 @@ from plainscan.evaluation.compare import Comparison
 from plainscan.evaluation.hemorrhage import JUDGED
 from plainscan.evaluation.report import FRAGILE, Figures, fragile, number
 from plainscan.evaluation.summary import AGAINST_CLEAN
+from plainscan.findings import ANY_FINDING
 
 # figure, level, words
 COLUMNS: Final = (
@@ -34,7 +35,12 @@ def overview(metrics: Mapping[str, Any]) -> Comparison:
         positive = f"{auc['n_positive']} ({metrics['positive_patients'][finding.key]}) of {auc['n']}"
         cells = [_cell(get(figure, finding.key, level)) for figure, level, _ in COLUMNS]
         rows.append((finding.english, positive, *cells))
-    return Comparison(tuple(rows), _notes(metrics, any(FRAGILE in cell for row in rows for cell in row)))
+    notes = _notes(metrics, any(FRAGILE in cell for row in rows for cell in row))
+    any_finding = get("auc", ANY_FINDING)
+    if len(rows) == 1 and any_finding:
+        why = f"AUC of any finding: {any_finding['note']}. An AUC needs slices with a finding and slices without."
+        notes = (why, *notes)
+    return Comparison(tuple(rows), notes)
 
 
 def _cell(entry: Mapping[str, Any] | None) -> str:
