@@ -283,6 +283,16 @@ def test_a_split_made_after_the_look_asks_for_another(tmp_path: Path) -> None:
         check_fresh(tmp_path, "train")
 
 
+def test_a_leak_meter_that_cannot_be_made_says_what_its_labels_lack(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prepare(build(tmp_path))
+    rows = tables.read(tmp_path, tables.PREPARED).with_columns(pl.lit(0, pl.Int8).alias(key) for key in FINDING_KEYS)
+    tables.write(rows, tmp_path, tables.PREPARED)
+    look(tmp_path, slices=4, model=tiny_bundle(tmp_path / "tiny"), resamples=20)
+    assert "no leak meter: 30 patients with known labels, 0 of 240 slices with a finding" in capsys.readouterr().err
+
+
 def test_the_leak_meter_is_a_figure_with_what_cannot_be_made_in_words(tmp_path: Path) -> None:
     prepare(build(tmp_path))
     look(tmp_path, slices=4, model=tiny_bundle(tmp_path / "tiny"), resamples=20)

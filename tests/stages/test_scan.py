@@ -49,6 +49,12 @@ def test_a_source_without_images_leaves_its_rejects_and_says_so(tmp_path: Path) 
         scan.run(tmp_path / "run", ScanSettings(source=tmp_path / "gone"))
 
 
+def test_an_empty_source_is_not_said_to_have_reasons(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    with pytest.raises(SourceError, match=r"among 0 files; .* Is it the right folder, and connected\?"):
+        scan.run(tmp_path / "run", ScanSettings(source=tmp_path / "in"))
+
+
 def test_a_dicomdir_stands_for_the_folder_around_it(tmp_path: Path) -> None:
     medium = archive(tmp_path / "medium")
     (medium / "DICOMDIR").write_bytes(b"")

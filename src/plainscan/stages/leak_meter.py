@@ -50,8 +50,9 @@ def meter(
     sample = _sample(prepared[features[0].tolist()], features[1], studies)
     patients = np.unique(sample.patient).size
     if patients < FEWEST or np.unique(sample.labels).size < 2:
-        known = counted(patients, "patients")
-        say(f"leak: no leak meter: {known} with known labels, expected {FEWEST} and both classes")
+        known, positive = counted(patients, "patients"), int(sample.labels.sum())
+        said_of = f"{known} with known labels, {positive} of {counted(sample.labels.size, 'slices')} with a finding"
+        say(f"leak: no leak meter: {said_of}; expected {FEWEST} patients or more, and slices with and without")
         return {}
     rng = np.random.default_rng([settings.seed, *b"leak meter"])
     figures = measure(sample, draw(patients, settings.resamples, rng), settings.level, rng)

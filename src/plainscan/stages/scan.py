@@ -47,7 +47,7 @@ def _work(folder: Path, source: Path) -> Counts:
             f"no DICOM image among {counted(refused, 'files')}",
             where=str(source),
             expected="CT images as DICOM files, in folders or ZIPs",
-            remedy=f"Read why in {REJECTS.path(folder).name}.",
+            remedy=f"Read why in {REJECTS.path(folder).name}." if refused else "Is it the right folder, and connected?",
             code="no_images",
         )
     return {"images": images, "series": series, "studies": studies, "rejects": refused}
