@@ -89,6 +89,10 @@ MIRRORS = {
     "left and right": lambda hu: hu[:, :, ::-1],
     "top and bottom": lambda hu: hu[:, ::-1],
     "half a turn": lambda hu: hu[:, ::-1, ::-1],
+    "rows and columns": lambda hu: hu.transpose(0, 2, 1),
+    "a quarter turn": lambda hu: np.rot90(hu, 1, (1, 2)),
+    "a quarter turn back": lambda hu: np.rot90(hu, -1, (1, 2)),
+    "rows and columns, upside down": lambda hu: np.rot90(hu, 2, (1, 2)).transpose(0, 2, 1),
 }
 
 

@@ -51,11 +51,13 @@ def informative(cells: Floats) -> NDArray[np.bool_]:
 
 
 def mirrors(cells: Floats) -> tuple[Floats, ...]:
-    """The slices of (slices, GRID, GRID) with left and right, top and bottom, and both changed.
+    """The slices of (slices, GRID, GRID) in the seven other ways to lay a square: mirrored, or turned by quarters.
 
-    Arrays saved as pictures often come out upside down; a quarter turn is not among them.
+    Arrays saved as pictures often come out upside down or, where columns came first, with rows and columns changed.
     """
-    return cells[:, :, ::-1], cells[:, ::-1], cells[:, ::-1, ::-1]
+    swapped = cells.transpose(0, 2, 1)
+    flips = ((one[:, :, ::-1], one[:, ::-1], one[:, ::-1, ::-1]) for one in (cells, swapped))
+    return swapped, *(view for views in flips for view in views)
 
 
 @dataclass(frozen=True)

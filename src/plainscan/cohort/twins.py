@@ -27,7 +27,7 @@ KINDS: Final = {
     "same_pixels": "slices that are equal to the last bit",
     "twin": "the same slices in another thickness or kernel",
     "same_images": "nearly equal slices: a second UID, another window, JPEG, a crop",
-    "mirrored": "nearly equal slices with left and right, top and bottom, or both changed",
+    "mirrored": "nearly equal slices, once mirrored or turned by quarters",
     "alike": "heads that look like one person's to the network",
     "same_digits": "patient identifiers that differ in leading zeros alone",
 }
@@ -153,7 +153,7 @@ def equal_pairs(digests: Iterable[tuple[bytes, int]]) -> list[Pair]:
 
 
 def image_pairs(prints: Prints, studies: pl.DataFrame) -> list[Pair]:
-    """Pairs of studies with near-equal slices, mirrored or not.
+    """Pairs of studies with near-equal slices, however they lie.
 
     Args:
         prints: Of the informative slices, sorted by study.
