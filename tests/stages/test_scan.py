@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -49,10 +50,14 @@ def test_a_source_without_images_leaves_its_rejects_and_says_so(tmp_path: Path) 
         scan.run(tmp_path / "run", ScanSettings(source=tmp_path / "gone"))
 
 
-def test_an_empty_source_is_not_said_to_have_reasons(tmp_path: Path) -> None:
-    (tmp_path / "in").mkdir()
+def test_an_archive_that_has_gone_away_leaves_its_catalogue(tmp_path: Path) -> None:
+    run, source = tmp_path / "run", archive(tmp_path / "archive")
+    scan.run(run, ScanSettings(source=source))
+    shutil.rmtree(source)
+    source.mkdir()  # a share that is not connected
     with pytest.raises(SourceError, match=r"among 0 files; .* Is it the right folder, and connected\?"):
-        scan.run(tmp_path / "run", ScanSettings(source=tmp_path / "in"))
+        scan.run(run, ScanSettings(source=source))
+    assert read(run, CATALOGUE).height == 16
 
 
 def test_a_dicomdir_stands_for_the_folder_around_it(tmp_path: Path) -> None:

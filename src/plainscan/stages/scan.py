@@ -31,10 +31,13 @@ def run(folder: Path, settings: ScanSettings) -> Counts:
 
 
 def _work(folder: Path, source: Path) -> Counts:
+    total = _count(source)
+    if not total:  # a share that is not connected, perhaps: what is known of it stays
+        raise _no_images(source, 0, "Is it the right folder, and connected?")
     parts = Parts(folder, source)
     if parts.files:
         say(f"scan: going on behind {counted(parts.files, 'files')} looked at before")
-    for _ in track(parts.fill(lambda: scan_files(source)), "scan", total=_count(source)):
+    for _ in track(parts.fill(lambda: scan_files(source)), "scan", total=total):
         pass
     parts.finish()
     catalogue, rejects = (pl.scan_parquet(table.path(folder)) for table in (CATALOGUE, REJECTS))
@@ -43,18 +46,22 @@ def _work(folder: Path, source: Path) -> Counts:
     images, series, studies = catalogue.select(pl.len(), uids).collect(engine="streaming").row(0)
     refused = rejects.select(pl.len()).collect().item()
     if not images:
-        raise SourceError(
-            f"no DICOM image among {counted(refused, 'files')}",
-            where=str(source),
-            expected="CT images as DICOM files, in folders or ZIPs",
-            remedy=f"Read why in {REJECTS.path(folder).name}." if refused else "Is it the right folder, and connected?",
-            code="no_images",
-        )
+        raise _no_images(source, refused, f"Read why in {REJECTS.path(folder).name}.")
     return {"images": images, "series": series, "studies": studies, "rejects": refused}
 
 
-def _count(source: Path) -> int | None:
-    """How many files there are, for the progress bar."""
+def _no_images(source: Path, refused: int, remedy: str) -> SourceError:
+    return SourceError(
+        f"no DICOM image among {counted(refused, 'files')}",
+        where=str(source),
+        expected="CT images as DICOM files, in folders or ZIPs",
+        remedy=remedy,
+        code="no_images",
+    )
+
+
+def _count(source: Path) -> int:
+    """How many files there are."""
     return count_files(source) if source.is_dir() else 1
 
 
