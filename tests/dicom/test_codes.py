@@ -23,6 +23,7 @@ MEANINGS = {**CODES, **REJECT_CODES, **REFUSALS, **TRANSFER_CODES, **LEFT_OUT}
 REMARKS = {**FLAGS, **geometry.FLAGS, **hounsfield.REMARKS}
 NOT_IN_TABLES = {
     "no_source",
+    "source_gone",
     "no_key",
     "bad_key",
     "open_key",
