@@ -39,6 +39,12 @@ def test_a_header_with_a_comma_is_not_split_at_anything_else() -> None:
     assert table_rows("a,b;c\n1,2;3\n", "t.csv") == [{"a": "1", "b;c": "2;3"}]
 
 
+def test_columns_are_known_in_capitals_too() -> None:
+    assert table_rows("Study_UID, REPORT\n1.2,X\n", "t.csv") == [{"study_uid": "1.2", "report": "X"}]
+    with pytest.raises(ReportError, match="columns 1, 2 with a name that another one has"):
+        table_rows("Report,REPORT\n1,2\n", "t.csv")
+
+
 def test_rows_are_padded_and_stray_cells_are_refused() -> None:
     assert table_rows("a,b\n1\n", "t.csv") == [{"a": "1", "b": ""}]
     with pytest.raises(LabelError, match=r"t\.csv: row 3: 3 cells"):

@@ -98,7 +98,7 @@ def _refused(found: str, before: str, where: str, error: type[UserError]) -> Use
 
 
 def table_rows(text: str, where: str, error: type[UserError] = ReportError) -> list[dict[str, str]]:
-    r"""Rows of a CSV as dictionaries by column; row i of the file, as a spreadsheet counts, is item i - 2.
+    r"""Rows of a CSV as dictionaries by column in lower case; row i of the file, as spreadsheets count, is item i - 2.
 
     Where the first line has no comma, cells may be separated by semicolons or tabs, as some spreadsheets save them.
 
@@ -124,14 +124,14 @@ def table_rows(text: str, where: str, error: type[UserError] = ReportError) -> l
 
 
 def keyed_rows(lines: list[list[str]], where: str, error: type[UserError] = ReportError) -> list[dict[str, str]]:
-    """Rows as dictionaries by the names in the first; empty cells where a row is short.
+    """Rows as dictionaries by the names in the first, in lower case; empty cells where a row is short.
 
     Raises:
         ReportError: No row, two columns of one name, or a row with too many cells.
     """
     if not lines:
         raise error("an empty file", where=where, expected="a header and rows", code="empty_file")
-    header = [name.strip() for name in lines[0]]
+    header = [name.strip().lower() for name in lines[0]]
     twice = [str(number) for number, name in enumerate(header, start=1) if header.count(name) > 1]
     if twice:  # by number: without a header the first row names somebody
         same = f"columns {', '.join(twice)} with a name that another one has"
