@@ -92,13 +92,14 @@ def scan_files(source: Path) -> Iterator[tuple[str, Iterator[Scanned]]]:
         StorageError: Its disk or share does not answer any more.
     """
     folder = split_source(source)[0]
+    root = text_of(str(folder))
     for path, entries in walk_files(source):
-        yield path, (_watched(entry, folder) for entry in entries)
+        yield path, (_watched(entry, folder, root) for entry in entries)
 
 
-def _watched(entry: Entry | Refused, folder: Path) -> Scanned:
+def _watched(entry: Entry | Refused, folder: Path, root: str) -> Scanned:
     """As ``scan_entry``; a share that drops out would else turn each further file into a reject."""
-    found = scan_entry(entry, text_of(str(folder)))
+    found = scan_entry(entry, root)
     if found.reject and found.reject["code"] in _OF_THE_DISK:
         check_answers(folder)
     return found

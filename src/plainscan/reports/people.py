@@ -16,6 +16,7 @@ import re
 from typing import Final
 
 _NAME: Final = r"(?:[A-Z][A-Za-z'’-]*[a-z]|[A-Z]\b\.?)"  # a word in mixed case, or an initial
+_TITLE: Final = "Dr|DR|Prof|Professor|Doctor|Mr|Mrs|Ms|Sister|Nurse"
 _DEGREE: Final = (
     r"M\.D|D\.O|MD|DO|PhD|MBBS|MBChB|MBBCh|BMBS|FRCR|FFRRCSI|FRANZCR|FRACR|FRCPC|FRCPath|FRCP|MRCP|FRCS|MRCS|FAMS|"
     "MMed|DNB|DMRD|DMRE|DABR|FHKCR|FHKAM"
@@ -31,9 +32,9 @@ _SURNAME: Final = (
     "卢莫房丁邓程崔洪龚陆段侯武刘龙叶黎乔覃曾梅"
 )
 _NAMES: Final = re.compile(
-    rf"\b(?:Dr|DR|Prof|Professor|Doctor|Mr|Mrs|Ms|Sister|Nurse)\.?(?:\s+{_NAME}){{1,3}}"
+    rf"\b(?:{_TITLE})\.?(?:\s+{_NAME}){{1,3}}"
     rf"|\b(?:{_NAME}\s+){{0,3}}{_NAME},?\s+(?:{_DEGREE})\b"
-    rf"|\b(?i:{_OFFICE})\s+(?i:by)[:\s]+{_NAME}(?:\s+{_NAME}){{0,2}}"
+    rf"|\b(?i:{_OFFICE})\s+(?i:by)[:\s]+(?:(?:{_TITLE})\.?\s+)?{_NAME}(?:\s+{_NAME}){{0,2}}"
     rf"|\b(?i:{_ROLE}):\s*{_NAME}(?:\s+{_NAME}){{0,3}}"
     rf"|[{_SURNAME}](?:某某?|[×○〇＊*]{{1,2}}|(?=医生|医师|主任|教授|护士|大夫|技师|醫師|醫生|护师))"
 )

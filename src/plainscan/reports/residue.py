@@ -22,7 +22,6 @@ from plainscan.reports.scope import Hollow, Scope, Stretch
 _HAN: Final = re.compile("[\u3400-\u9fff]+")
 _LATIN: Final = re.compile(r"[a-z]{2,}")
 _MEASURE: Final = re.compile(r"\d[\d.]*\s*(?:mm|cm|millimeter|centimeter|毫米|厘米)(?![\w/])")
-_DOCTOR: Final = r"dr\.?\s+(?:[a-z]\.?\s+)?[a-z]+|by:?\s+(?:[a-z]+[.,]?\s+){1,3}(?:md|phd|frcr)"  # and a name
 _SIDE: Final = re.compile(r"\s+(on the (?:left|right)\b(?!\s*(?:and|or|as)\b)|only\b)")
 _ABOUT: Final = re.compile(
     r"\b(?:ct|scans?|images?|sections|views|study|examination)\s+(?:of|through|from|at)\b|扫描|平扫|检查"
@@ -178,7 +177,7 @@ def _vocabulary() -> _Vocabulary:
     groups = {name: chinese.get(name, frozenset()) | english.get(name, frozenset()) for name in (*chinese, *english)}
     return _Vocabulary(
         re.compile(_by_head(term for term in terms if not term.isascii())),
-        re.compile(rf"\b(?:{'|'.join([_DOCTOR, *sorted(together, key=len, reverse=True)])})\b"),
+        re.compile(rf"\b(?:{'|'.join(sorted(together, key=len, reverse=True))})\b"),
         frozenset(term for term in terms if term.isascii() and "_" not in term),
         groups,
     )

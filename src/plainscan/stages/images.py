@@ -142,9 +142,9 @@ def _columns(header: list[str], path: Path) -> dict[str, int]:
     unknown = []
     for i, title in enumerate(header):
         finding = find(title)
-        name = finding.key if finding else title.strip().lower()
+        name = finding.key if finding else title
         if finding is None and name not in ("file", "patient", "study", "slice"):
-            unknown.append(title.strip())
+            unknown.append(title)
         elif name in columns:
             raise LabelError(f"two columns for {name}", where=f"{path}: row 1", remedy="Keep one of them.")
         else:
