@@ -3,8 +3,9 @@
 1. Judging one slice of 512 x 512 pixels against preparing and scoring it with the bundle that comes with plainscan, by
    fp32 and by int8.
 2. Wrong inputs of ``phantom.wrong``, each by itself; contrast and bone-kernel series, each as a series.
-3. Synthetic studies as series and in the brain window as pictures; real heads where PLAINSCAN_REAL_DATA names their
-   folder. Shares with their Wilson intervals (95 %), and the strain that heads come to; 1 is refused.
+3. Synthetic studies as series, in a field of view of 500 mm, and in the brain window as pictures; real heads where
+   PLAINSCAN_REAL_DATA names their folder. Shares with their Wilson intervals (95 %), and the strain that heads come to;
+   1 is refused. Wrong inputs are judged once more with as much nothing around them.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from plainscan.setting_types import SHIPPED, Engine
 LIMIT_COST, LIMIT_REFUSED, LEAST_WRONG = 0.05, 0.01, 300
 ROUNDS, STUDIES, EACH, FULLEST = 20, 12, 12, 4
 STATED = Window(40, 120)
+FIELD_MM = 500.0
 
 
 class Found(NamedTuple):
@@ -85,6 +87,16 @@ def as_series(study: Study) -> Found:
     return of_series((hu, study.geometry.pixel_mm) for hu in study.hu)
 
 
+def in_wide_field(study: Study) -> Found:
+    pixel = study.geometry.pixel_mm
+    return of_series((framed(hu, FIELD_MM / pixel / len(hu)), pixel) for hu in study.hu)
+
+
+def framed(hu: HU, times: float) -> HU:
+    """A slice amid so much of its own lowest value that the picture is ``times`` as wide."""
+    return np.pad(hu, max(0, round(len(hu) * (times - 1) / 2)), constant_values=hu.min())
+
+
 def as_pictures(study: Study) -> Found:
     """The slices with brain on them (a twentieth of the picture), each alone in the brain window."""
     brain = [hu for hu in study.hu if ((hu > 15) & (hu < 55)).mean() > 0.05]
@@ -116,15 +128,22 @@ def line(name: str, found: Found) -> tuple[int, int]:
     return len(lost), inside
 
 
-def wrong(heads: list[NDArray[np.int16]], scanned: list[Study]) -> tuple[int, Counter[str]]:
-    """How many wrong inputs there are, and which were not refused."""
+def wrong(heads: list[NDArray[np.int16]], scanned: list[Study]) -> Iterator[tuple[str, str | None, str | None]]:
+    """Kind and code of each wrong input; of single pictures also the code amid as much nothing."""
     rng = np.random.default_rng(12)
-    found = [(item.kind, judge(item.hu, item.pixel_mm).code) for item in wrong_inputs(rng, np.concatenate(heads), EACH)]
+    for item in wrong_inputs(rng, np.concatenate(heads), EACH):
+        small = framed(item.hu, 2.0)
+        yield item.kind, judge(item.hu, item.pixel_mm).code, judge(small, item.pixel_mm).code or "kept"
     made = {"angiogram series": [of_series((hu, 0.9) for hu in angiogram(rng, head)) for head in heads]}
     made["bone-kernel series"] = [of_series((hu, 0.9) for hu in bone_series(rng, study)[0]) for study in scanned]
     for kind, parts in made.items():
-        found += [(kind, "refused" if None not in part.codes else None) for part in parts]
-    return len(found), Counter(kind for kind, code in found if code is None)
+        for part in parts:
+            yield kind, None if None in part.codes else "refused", None
+
+
+def line_of_wrong(name: str, kept: Counter[str], count: int) -> None:
+    low, high = wilson(count - kept.total(), count)
+    print(f"{name}: {count - kept.total()} of {count} refused ({low:.1%}-{high:.1%}); kept: {dict(kept) or 'none'}")
 
 
 def in_turns(first: Callable[[], object], second: Callable[[], object]) -> tuple[float, float]:
@@ -159,13 +178,14 @@ def main() -> int:
     heads = [fullest(study) for study in plain]
     kinds: tuple[Engine, ...] = ("fp32", "int8")
     ratio = max(cost(heads[0][0], kind) for kind in kinds)
-    count, kept = wrong(heads, plain)
-    low, high = wilson(count - kept.total(), count)
-    print(
-        f"wrong inputs: {count - kept.total()} of {count} refused ({low:.1%}-{high:.1%}); kept: {dict(kept) or 'none'}"
-    )
+    found = list(wrong(heads, plain))
+    count, kept = len(found), Counter(kind for kind, code, _ in found if code is None)
+    line_of_wrong("wrong inputs", kept, count)
+    small = [(kind, code) for kind, _, code in found if code]
+    line_of_wrong("the single ones, half as wide", Counter(kind for kind, code in small if code == "kept"), len(small))
     groups = [
         ("synthetic, as a hospital scans", together(map(as_series, plain))),
+        ("synthetic, in a field of view of 500 mm", together(map(in_wide_field, plain))),
         ("synthetic, wide", together(map(as_series, wide))),
         ("synthetic, wide, as pictures", together(map(as_pictures, wide))),
     ]

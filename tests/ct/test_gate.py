@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from tests.inference.tiny_bundle import head_slice
 
 from plainscan.ct import gate
-from plainscan.ct.gate import measure, refusal, strains
+from plainscan.ct.gate import refusal, strains
+from plainscan.ct.gate_measure import Measures, measure
 from plainscan.ct.window import Window, from_picture, to_unit
 from plainscan.phantom.study import StudyOptions, make_study
 from plainscan.phantom.wrong import KINDS, wrong_inputs
@@ -40,6 +41,16 @@ def test_heads_pass_in_hu_with_margin(heads: NDArray[np.int16]) -> None:
         assert sum(strains(measure(hu, 0.9)).values()) < 0.5
 
 
+@pytest.mark.parametrize("pad", [0.3, 0.5, 0.8])
+def test_heads_pass_that_are_small_in_the_field_of_view(heads: NDArray[np.int16], pad: float) -> None:
+    for hu in heads:
+        far = np.pad(np.kron(hu, np.ones((2, 2), np.int16)), round(pad * 2 * len(hu)), constant_values=-1000)
+        assert refusal(measure(far, 0.45)) is None
+        assert sum(strains(measure(far, 0.45)).values()) < 0.5
+        picture = from_picture(np.rint(to_unit(far, Window(40, 120)) * 255).astype(np.uint8), Window(40, 120))
+        assert refusal(measure(picture)) is None
+
+
 def test_wrong_inputs_of_every_kind_are_refused(heads: NDArray[np.int16]) -> None:
     kept = Counter(
         item.kind
@@ -47,6 +58,13 @@ def test_wrong_inputs_of_every_kind_are_refused(heads: NDArray[np.int16]) -> Non
         if refusal(measure(item.hu, item.pixel_mm)) is None
     )
     assert not kept
+
+
+@pytest.mark.parametrize("kind", ["inverted picture", "text page", "gradient", "photo", "screenshot", "bone kernel"])
+def test_a_black_border_does_not_make_a_head_of_it(heads: NDArray[np.int16], kind: str) -> None:
+    for item in wrong_inputs(np.random.default_rng(5), heads, 12, [kind]):
+        framed = np.pad(item.hu, len(item.hu) // 2, constant_values=item.hu.min())
+        assert refusal(measure(framed, item.pixel_mm)) is not None
 
 
 @pytest.mark.parametrize(
@@ -68,6 +86,7 @@ def test_the_same_seed_gives_the_same_wrong_inputs(heads: NDArray[np.int16]) -> 
     [
         ({"low_hu": 0.0}, gate.WRONG_VALUES),
         ({"edge_air": 0.4}, gate.NOT_FRAMED),
+        ({"corner_air": 0.5}, gate.NOT_FRAMED),
         ({"beside": 0.7}, gate.NOT_ONE_HEAD),
         ({"wide": 1.6}, gate.NOT_ONE_HEAD),
         ({"long_mm": 400.0}, gate.NOT_HEAD_SIZE),
@@ -93,4 +112,4 @@ def test_one_measure_all_wrong_or_several_half_wrong_refuse(change: dict[str, fl
 def test_every_rule_speaks_for_a_code_and_every_code_is_used() -> None:
     hard = {gate.WRONG_VALUES, gate.SHARP, gate.CONTRAST}
     assert {rule.code for rule in gate.RULES} | hard == set(gate.REFUSALS)
-    assert {rule.measure for rule in gate.RULES} <= set(gate.Measures._fields)
+    assert {rule.measure for rule in gate.RULES} <= set(Measures._fields)

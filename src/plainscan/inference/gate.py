@@ -24,6 +24,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from plainscan.ct import gate
+from plainscan.ct.gate_measure import Measures, measure
 from plainscan.ct.prepare import HU
 
 NO_HEAD: Final = "no_head"
@@ -71,12 +72,12 @@ def judge(hu: HU, pixel_mm: float | None = None) -> Verdict:
         hu: (rows, columns), HU; of a picture what its window left.
         pixel_mm: Side of a pixel; None when unknown.
     """
-    measures = gate.measure(hu, pixel_mm)
+    measures = measure(hu, pixel_mm)
     code = gate.refusal(measures) if measures.shown >= HEAD_SHARE else NO_HEAD
     return Verdict(code, measures.tissue, sum(gate.strains(measures).values()), _vessels(measures))
 
 
-def _vessels(measures: gate.Measures) -> float | None:
+def _vessels(measures: Measures) -> float | None:
     return measures.vessels if gate.amid_brain(measures) else None
 
 
@@ -96,7 +97,7 @@ def vessels(hu: HU) -> float | None:
     Args:
         hu: (rows, columns), HU.
     """
-    return _vessels(gate.measure(hu))
+    return _vessels(measure(hu))
 
 
 def holds_contrast(shares: Sequence[float | None]) -> bool:
