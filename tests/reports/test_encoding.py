@@ -35,6 +35,13 @@ def test_cells_may_be_separated_as_a_spreadsheet_does(separator: str) -> None:
     assert table_rows(text, "t.csv") == [{"a": "1", "b": "x,y;z"}]
 
 
+@pytest.mark.parametrize("line", ["sep=;", '"sep=;"', "SEP=;\r", "sep=;;;"])
+def test_a_line_that_names_the_separator_is_no_row(line: str) -> None:
+    assert table_rows(f"{line}\nfile;note, if any\n1.png;a, b\n", "t.csv") == [
+        {"file": "1.png", "note, if any": "a, b"}
+    ]
+
+
 def test_a_header_with_a_comma_is_not_split_at_anything_else() -> None:
     assert table_rows("a,b;c\n1,2;3\n", "t.csv") == [{"a": "1", "b;c": "2;3"}]
 

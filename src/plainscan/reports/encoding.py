@@ -10,12 +10,14 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import re
 from typing import Final
 
 from plainscan.errors import ReportError, UserError
 
 _COMMON_SHARE: Final = 0.9
 _DAMAGED: Final = "\ufffd"  # an earlier conversion put it where it lost a character
+_SEPARATOR: Final = re.compile(r'\s*"?sep=([,;\t|])"?[ ,;\t|]*\r?\n', re.IGNORECASE)  # Excel's own, before the header
 _REMEDY: Final = "Save it as UTF-8 and run again; where characters are lost already, export it anew."
 
 
@@ -100,7 +102,8 @@ def _refused(found: str, before: str, where: str, error: type[UserError]) -> Use
 def table_rows(text: str, where: str, error: type[UserError] = ReportError) -> list[dict[str, str]]:
     r"""Rows of a CSV as dictionaries by column in lower case; row i of the file, as spreadsheets count, is item i - 2.
 
-    Where the first line has no comma, cells may be separated by semicolons or tabs, as some spreadsheets save them.
+    Where the first line has no comma, cells may be separated by semicolons or tabs, as some spreadsheets save them; a
+    line such as "sep=;" before it names the separator and is no row.
 
     Raises:
         ReportError: Empty, two columns of one name, a row with too many cells, or broken quoting.
@@ -108,8 +111,10 @@ def table_rows(text: str, where: str, error: type[UserError] = ReportError) -> l
     >>> table_rows("a;b\n1,5;2\n", "t.csv")
     [{'a': '1,5', 'b': '2'}]
     """
+    named = _SEPARATOR.match(text)
+    text = text[named.end() :] if named else text
     first = text.lstrip("\r\n").split("\n", 1)[0]
-    separator = next((sign for sign in ",;\t" if sign in first), ",")
+    separator = named[1] if named else next((sign for sign in ",;\t" if sign in first), ",")
     lines: list[list[str]] = []
     try:
         lines.extend(csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=separator))
