@@ -37,7 +37,9 @@ def labels(folder: Path) -> dict[str, tuple[int | None, str | None]]:
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030"])
-def test_a_report_without_finding_labels_its_slices_0_and_a_finding_labels_none(folder: Path, encoding: str) -> None:
+def test_a_report_without_finding_labels_its_slices_0_and_a_finding_labels_none(
+    folder: Path, encoding: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     counts = run(folder, LabelSettings(reports=reports(folder, NORMAL, BLEED, "可疑骨折。", encoding=encoding)))
     found = labels(folder)
     assert len(found) == 9
@@ -49,6 +51,7 @@ def test_a_report_without_finding_labels_its_slices_0_and_a_finding_labels_none(
         0, named=True
     )
     assert row["status"] == "present"
+    assert "label: no slice with a finding: a report labels only" in capsys.readouterr().err
     assert BLEED[row["start"] : row["end"]] in row["sentence"]
 
 
@@ -70,6 +73,7 @@ def test_slice_labels_count_before_reports_and_a_disagreement_is_said(
     assert "2 reports without finding where slices are labeled 1" in said
     assert "1 report with a finding where slices are all labeled 0" in said
     assert "columns not used: reader" in said
+    assert "no slice with a finding" not in said
 
 
 def test_truth_labels_every_finding_of_its_slices(folder: Path) -> None:

@@ -30,6 +30,10 @@ from plainscan.tables import (
 )
 
 NO_FINDING: Final = "report:no_finding"
+_NEXT: Final = (
+    "a report labels only the slices of a study without any. Label slices (--slices), or let `plainscan slices` "
+    "propose them (docs/how-to/from-studies-to-slices.md)"
+)
 SliceKey: TypeAlias = tuple[str, str, str, int]
 Labels: TypeAlias = dict[SliceKey, dict[str, int | None]]
 
@@ -78,6 +82,8 @@ def _work(folder: Path, settings: LabelSettings) -> Counts:
     write(said, folder, REPORT_FINDINGS)
     write(labels, folder, LABELS)
     known = labels.get_column(ANY_FINDING)
+    if not (known == 1).any():
+        say(f"label: no slice with a finding: {_NEXT if settings.reports else 'to train, label some that have one'}")
     return {
         "slices": len(labels),
         "any finding": int((known == 1).sum()),
