@@ -34,7 +34,8 @@ from plainscan.inference.held_out import RunSlices, score_slices
 from plainscan.setting_types import SHIPPED
 from plainscan.stages import world
 from plainscan.stages.evaluate_maps import Judging, judge
-from plainscan.tables import PREPARED, read, whole_file
+from plainscan.storage import whole_file
+from plainscan.tables import PREPARED, read
 
 AIMS = {"pointing_game": 0.85, "iou_tuned": 0.40}
 COLUMNS = ("pointing_game", "energy_in_mask", "iou", "iou_tuned", "dice_tuned")

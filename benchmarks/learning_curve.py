@@ -44,7 +44,8 @@ from plainscan.inference.engine import Model
 from plainscan.setting_types import SHIPPED
 from plainscan.stages.external import check_unseen
 from plainscan.stages.train import bare_card, logits_of
-from plainscan.tables import PREPARED, file_hash, read, whole_file
+from plainscan.storage import file_hash, whole_file
+from plainscan.tables import PREPARED, read
 
 
 @dataclass(frozen=True)

@@ -131,7 +131,7 @@ def table_page() -> str:
         "column belongs to the key, which no two rows share. Units are in the names: `_mm`, `_hu`, `_px`, `_deg`."
     )
     for table in TABLES:
-        stage, row = ROWS[table.name]
+        stage, row = table.by, ROWS[table.name]
         lines += [f"\n## {table.name}.parquet\n", f"Written by {stage}. A row is {row}.\n"]
         lines += ["| column | type | meaning |", "|---|---|---|"]
         names = ((f"**`{c.name}`**" if c.is_key else f"`{c.name}`", c) for c in describe(table))

@@ -18,7 +18,7 @@ MODULES = sorted(SOURCE.rglob("*.py"))
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"errors", "findings", "setting_types", "config", "experiment", "counted"}),
     frozenset({"ct", "phantom", "reports", "cohort", "evaluation"}),
-    frozenset({"tables", "dictionary", "bundle", "pictures", "spreadsheet", "dicom", "learning"}),
+    frozenset({"storage", "tables", "dictionary", "bundle", "pictures", "spreadsheet", "dicom", "learning"}),
     frozenset({"inference"}),
     frozenset({"stages"}),
     frozenset({"cli", "__main__"}),

@@ -12,7 +12,7 @@ from plainscan import bundle
 from plainscan.bundle import Calibration, Card, OperatingPoint, located, read_card, shipped, write_bundle, write_sums
 from plainscan.errors import BundleError
 from plainscan.findings import FINDING_KEYS
-from plainscan.tables import file_hash
+from plainscan.storage import file_hash
 
 MODEL = b"not really a graph"
 

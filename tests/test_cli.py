@@ -9,7 +9,7 @@ from tests.inference.tiny_bundle import ship_tiny
 
 from plainscan import cli
 from plainscan.errors import ConfigError, InternalError
-from plainscan.tables import file_hash
+from plainscan.storage import file_hash
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -34,6 +34,7 @@ def test_a_missing_table_exits_with_2_and_says_what_to_run_first(tmp_path: Path)
     done = run("split", str(tmp_path))
     assert done.returncode == 2
     assert "cohort.parquet: no such table" in done.stderr
+    assert "Run `plainscan select or images` first" in " ".join(done.stderr.split())
 
 
 def test_no_run_folder_exits_with_2() -> None:

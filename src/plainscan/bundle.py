@@ -25,7 +25,7 @@ from plainscan.ct.prepare import PREPARATION
 from plainscan.errors import BundleError
 from plainscan.findings import FINDING_KEYS
 from plainscan.setting_types import SHIPPED, Positive, Share, ShippedName, WindowPair, explain
-from plainscan.tables import file_hash, whole_file
+from plainscan.storage import file_hash, whole_file
 
 FORMAT: Final = 1
 MODEL_FILE: Final = "model.onnx"

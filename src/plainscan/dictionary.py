@@ -29,27 +29,24 @@ from plainscan.tables import (
     Table,
 )
 
-# Who writes a table, and what one of its rows is.
+# What one row of a table is.
 ROWS: Final = {
-    TRANSFERS.name: ("fetch", "a study that the PACS listed, and what came of it"),
-    CATALOGUE.name: ("scan or images", "an image (a frame, where an instance has several) of the source"),
-    REJECTS.name: ("scan or images", "a file that is no image that can be read, and why"),
-    COHORT.name: ("select or images", "a slice that is in, with its place in its series"),
-    EXCLUSIONS.name: ("select or images", "a study, series or image that was left out, and why"),
-    REPORT_FINDINGS.name: ("label", "a finding that a report speaks of; not mentioned is no row"),
-    LABELS.name: ("label or images", "a slice of the cohort with its labels"),
-    SLICE_LABELS.name: (
-        "slices",
-        "a slice of the cohort with its labels and how likely it shows what the report names",
-    ),
-    MANIFEST.name: ("split", "a slice of the cohort with its labels and its split"),
-    PREPARED.name: ("prepare", "a slice of the manifest with its place in the shards"),
-    LEAKS.name: ("leak", "two studies that share a person or pixels under two patient identifiers"),
-    DEIDENTIFIED.name: ("deidentify", "a file or report of the source, under its pseudonym, and what was done to it"),
-    LINKS.name: ("deidentify", "a file or report of the source and its pseudonym; it stays where the key stays"),
-    TRUTH.name: ("phantom or world", "a synthetic slice with what was drawn into it"),
-    PREDICTIONS.name: ("evaluate", "a slice of the test split with its labels and scores"),
-    SCORES.name: ("score", "a slice of the cohort with its scores by a bundle that has not seen its patient"),
+    TRANSFERS.name: "a study that the PACS listed, and what came of it",
+    CATALOGUE.name: "an image (a frame, where an instance has several) of the source",
+    REJECTS.name: "a file that is no image that can be read, and why",
+    COHORT.name: "a slice that is in, with its place in its series",
+    EXCLUSIONS.name: "a study, series or image that was left out, and why",
+    REPORT_FINDINGS.name: "a finding that a report speaks of; not mentioned is no row",
+    LABELS.name: "a slice of the cohort with its labels",
+    SLICE_LABELS.name: "a slice of the cohort with its labels and how likely it shows what the report names",
+    MANIFEST.name: "a slice of the cohort with its labels and its split",
+    PREPARED.name: "a slice of the manifest with its place in the shards",
+    LEAKS.name: "two studies that share a person or pixels under two patient identifiers",
+    DEIDENTIFIED.name: "a file or report of the source, under its pseudonym, and what was done to it",
+    LINKS.name: "a file or report of the source and its pseudonym; it stays where the key stays",
+    TRUTH.name: "a synthetic slice with what was drawn into it",
+    PREDICTIONS.name: "a slice of the test split with its labels and scores",
+    SCORES.name: "a slice of the cohort with its scores by a bundle that has not seen its patient",
 }
 
 _FINDINGS: Final = {

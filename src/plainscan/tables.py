@@ -1,4 +1,4 @@
-"""Every table that crosses a stage border: its columns, types, keys; how it is read, checked, written, hashed.
+"""Every table that crosses a stage border: its columns, types, keys; how it is read, checked, written.
 
 All tables are Parquet inside a run folder. ``read`` refuses a table whose columns, types or keys are not
 as declared here; ``write`` puts a complete file in place or nothing.
@@ -8,18 +8,16 @@ A slice is named everywhere by ``SLICE_KEY``. A missing label is null, never 0.
 
 from __future__ import annotations
 
-import hashlib
 import io
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import polars as pl
 
-from plainscan.errors import STORAGE, TableError, storage_error
+from plainscan.errors import TableError
 from plainscan.findings import FINDING_KEYS
+from plainscan.storage import whole_file
 
 Columns = dict[str, pl.DataType | type[pl.DataType]]
 SHARD_FOLDER: Final = "prepared"
@@ -113,9 +111,10 @@ _LABELS: Final[Columns] = dict.fromkeys(FINDING_KEYS, pl.Int8)  # 1 present, 0 a
 
 @dataclass(frozen=True)
 class Table:
-    """A declared table: file name, columns with their types, the columns that identify a row."""
+    """A declared table: file name, the stages that write it, columns with their types, those that identify a row."""
 
     name: str
+    by: str
     columns: Columns
     key: tuple[str, ...]
 
@@ -124,9 +123,10 @@ class Table:
         return folder / f"{self.name}.parquet"
 
 
-CATALOGUE: Final = Table("catalogue", {**_KEY, **_PIXELS, **_HEADER}, ("source", "path", "frame"))
+CATALOGUE: Final = Table("catalogue", "scan or images", {**_KEY, **_PIXELS, **_HEADER}, ("source", "path", "frame"))
 REJECTS: Final = Table(
     "rejects",
+    "scan or images",
     {"source": pl.String, "path": pl.String, "code": pl.String, "detail": pl.String, "file_bytes": pl.Int64},
     (),
 )
@@ -134,6 +134,7 @@ REJECTS: Final = Table(
 # `missing` the instances that did not come. `folder` lies in `fetched/`; its name is a hash of the study's UID.
 TRANSFERS: Final = Table(
     "transfers",
+    "fetch",
     {
         "study_uid": pl.String,
         "accession_number": pl.String,
@@ -148,10 +149,11 @@ TRANSFERS: Final = Table(
     },
     (),
 )
-COHORT: Final = Table("cohort", {**_KEY, **_PIXELS, **_PLACE, **_WHO}, SLICE_KEY)
+COHORT: Final = Table("cohort", "select or images", {**_KEY, **_PIXELS, **_PLACE, **_WHO}, SLICE_KEY)
 # level is "study", "series" or "instance": what was left out; slices counts the rows of the catalogue it took along.
 EXCLUSIONS: Final = Table(
     "exclusions",
+    "select or images",
     {
         "level": pl.String,
         "study_uid": pl.String,
@@ -167,6 +169,7 @@ EXCLUSIONS: Final = Table(
 # One row per study and finding: status is "present", "absent" or "uncertain"; not mentioned is no row.
 REPORT_FINDINGS: Final = Table(
     "report_findings",
+    "label",
     {
         "study_uid": pl.String,
         "finding": pl.String,
@@ -181,15 +184,17 @@ REPORT_FINDINGS: Final = Table(
 )
 LABELS: Final = Table(
     "labels",
+    "label or images",
     {**dict.fromkeys(SLICE_KEY[:3], pl.String), "frame": pl.Int32, **_LABELS, "label_source": pl.String},
     SLICE_KEY,
 )
 MANIFEST: Final = Table(
-    "manifest", {**COHORT.columns, **_LABELS, "label_source": pl.String, "split": pl.String}, SLICE_KEY
+    "manifest", "split", {**COHORT.columns, **_LABELS, "label_source": pl.String, "split": pl.String}, SLICE_KEY
 )
 # The prepared shards' index: row `row` of `prepared/<shard>` is this slice; box_* is the square it was cut from.
 PREPARED: Final = Table(
     "prepared",
+    "prepare",
     {
         **MANIFEST.columns,
         "shard": pl.String,
@@ -204,6 +209,7 @@ PREPARED: Final = Table(
 # for FINDING_KEYS[i], and `instance_uids`; `mask_index` is the slice's place in it.
 TRUTH: Final = Table(
     "truth",
+    "phantom or world",
     {
         **dict.fromkeys(SLICE_KEY[:3], pl.String),
         "frame": pl.Int32,
@@ -219,6 +225,7 @@ TRUTH: Final = Table(
 # attributes by what happened to them, and pixels that became air.
 DEIDENTIFIED: Final = Table(
     "deidentified",
+    "deidentify",
     {
         **dict.fromkeys(("kind", "file", "code", "patient", "study_uid", "series_uid", "instance_uid"), pl.String),
         "face": pl.String,
@@ -229,6 +236,7 @@ DEIDENTIFIED: Final = Table(
 # The way back from a pseudonymous file to its source: it holds identifiers and stays where the key stays.
 LINKS: Final = Table(
     "links",
+    "deidentify",
     dict.fromkeys(("source", "path", "code", "patient_id", "study_uid", "patient", "file"), pl.String),
     (),
 )
@@ -237,6 +245,7 @@ LINKS: Final = Table(
 # share of the picture's pixels between 15 and 60 HU: how much brain the slice shows.
 PREDICTIONS: Final = Table(
     "test_predictions",
+    "evaluate",
     {
         **_KEY,
         "slice_index": pl.Int32,
@@ -252,6 +261,7 @@ PREDICTIONS: Final = Table(
 # Every slice of the cohort, scored by a bundle that has not seen its patient; null where there is no score, and why.
 SCORES: Final = Table(
     "scores",
+    "score",
     {
         **_KEY,
         **{f"probability_{key}": pl.Float64 for key in FINDING_KEYS},
@@ -264,6 +274,7 @@ SCORES: Final = Table(
 # Every slice of the cohort as `labels` has it, and where that is null a label by a person or by a probability.
 SLICE_LABELS: Final = Table(
     "slice_labels",
+    "slices",
     {
         **LABELS.columns,
         **dict.fromkeys(("score", "usual_height"), pl.Float64),
@@ -277,6 +288,7 @@ SLICE_LABELS: Final = Table(
 # pairs; `crosses` where the two are in different splits and therefore stop a run; the last two say who accepted it.
 LEAKS: Final = Table(
     "leaks",
+    "leak",
     {
         "pair": pl.String,
         "kind": pl.String,
@@ -352,7 +364,7 @@ def read(folder: Path, table: Table) -> pl.DataFrame:
             "no such table",
             where=str(path),
             expected=f"a run folder that holds {path.name}",
-            remedy="Run the stage that writes it first; `plainscan --help` lists them in order.",
+            remedy=f"Run `plainscan {table.by}` first; `plainscan --help` lists the stages in order.",
         )
     try:
         frame = pl.read_parquet(path)
@@ -361,7 +373,7 @@ def read(folder: Path, table: Table) -> pl.DataFrame:
             "not a readable Parquet file",
             where=str(path),
             expected=table.name,
-            remedy="Delete it and run its stage again.",
+            remedy=f"Delete it and run `plainscan {table.by}` again.",
         ) from error
     return check(frame, table)
 
@@ -374,31 +386,3 @@ def write(frame: pl.DataFrame, folder: Path, table: Table) -> Path:
     with whole_file(path) as partial:
         partial.write_bytes(data.getbuffer())
     return path
-
-
-@contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
-    """Write to a neighbour and rename: the file at ``path`` is complete or absent.
-
-    Raises:
-        StorageError: The disk is full or the folder cannot be written; the message names the file.
-    """
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield partial
-        partial.replace(path)
-    except OSError as error:
-        ours = (None, *map(str, (partial, path, *path.parents)))
-        if error.errno not in STORAGE or error.filename not in ours:
-            raise
-        raise storage_error(OSError(error.errno, error.strerror), path) from error
-    finally:
-        with suppress(OSError):  # a folder that could not be made holds nothing to remove
-            partial.unlink(missing_ok=True)
-
-
-def file_hash(path: Path) -> str:
-    """SHA-256 of a file's bytes, hexadecimal."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -19,6 +19,7 @@ from plainscan.config import EvaluateSettings
 from plainscan.errors import BundleError, LeakError, SplitError, TableError, UserError
 from plainscan.findings import ANY_FINDING, FINDING_KEYS
 from plainscan.stages import evaluate
+from plainscan.storage import file_hash
 
 
 def _load_tiny() -> ModuleType:
@@ -197,7 +198,7 @@ def test_an_empty_test_split_is_refused_before_a_look(tmp_path: Path) -> None:
 def test_a_bundle_of_another_split_is_refused_before_a_look(tmp_path: Path) -> None:
     folder = tiny.run_folder(tmp_path / "r", patients=9)
     model = tiny.network(np.random.default_rng(1))
-    known = {"prepared_sha256": tables.file_hash(folder / "prepared.parquet")}
+    known = {"prepared_sha256": file_hash(folder / "prepared.parquet")}
     write_bundle(folder / "model", model, tiny.card(model, provenance=known))
     frame = tables.read(folder, tables.PREPARED)
     turned = pl.col("split").replace({"train": "test", "test": "train"})

@@ -11,7 +11,8 @@ from plainscan.bundle import read_card
 from plainscan.config import TrainSettings
 from plainscan.errors import BundleError, ConfigError, LeakError
 from plainscan.stages.lineage import PATIENTS, check_init, known_as, origin, pseudonyms, start_note, training_patients
-from plainscan.tables import COHORT, PREPARED, empty, file_hash, read, write
+from plainscan.storage import file_hash
+from plainscan.tables import COHORT, PREPARED, empty, read, write
 
 
 def settings(init: object, network: str = "resnet18", **more: object) -> TrainSettings:

@@ -22,7 +22,7 @@ from plainscan.inference.predict import score
 from plainscan.stages import ship as stage
 from plainscan.stages.lineage import PATIENTS, pseudonyms
 from plainscan.stages.ship import ship
-from plainscan.tables import file_hash
+from plainscan.storage import file_hash
 
 NOTES = """
 name = "ours"

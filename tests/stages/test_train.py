@@ -23,7 +23,8 @@ from plainscan.inference.predict import calibrated, score
 from plainscan.learning.dataset import open_split
 from plainscan.stages import train
 from plainscan.stages.lineage import PATIENTS, pseudonyms
-from plainscan.tables import PREPARED, file_hash, write
+from plainscan.storage import file_hash
+from plainscan.tables import PREPARED, write
 
 SETTINGS = TrainSettings(network="resnet18", epochs=4, batch=8, augment="off", learning_rate=1e-3, device="cpu")
 

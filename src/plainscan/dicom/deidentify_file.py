@@ -35,7 +35,7 @@ from plainscan.dicom.read import CT_CLASSES, Opened, Values, open_entry, storage
 from plainscan.dicom.write import IMPLEMENTATION_UID
 from plainscan.errors import DicomError
 from plainscan.reports.identifiers import Known
-from plainscan.tables import whole_file
+from plainscan.storage import whole_file
 
 PATIENT_ID: Final = 0x00100020
 STUDY_UID: Final = 0x0020000D

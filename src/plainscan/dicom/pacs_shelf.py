@@ -14,7 +14,7 @@ from plainscan.dicom.header import header_of
 from plainscan.dicom.pacs import failure, hashed
 from plainscan.dicom.pacs_pace import Pace
 from plainscan.errors import DicomError
-from plainscan.tables import whole_file
+from plainscan.storage import whole_file
 
 
 class Shelf:

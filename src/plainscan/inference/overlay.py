@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from plainscan.ct.window import BRAIN, to_unit
-from plainscan.tables import whole_file
+from plainscan.storage import whole_file
 
 # Dark blue over magenta to yellow: lightness rises all the way, so it reads without color vision too.
 STOPS: Final = np.array(

@@ -17,7 +17,7 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from plainscan.tables import whole_file
+from plainscan.storage import whole_file
 
 CHECKPOINT_FILE: Final = "checkpoint.safetensors"
 BEST_FILE: Final = "best.safetensors"

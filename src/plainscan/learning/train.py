@@ -29,7 +29,7 @@ from plainscan.learning.distributed import Group, pick_precision
 from plainscan.learning.loss import mask_loss, masked_loss, overlap_loss, positive_weights
 from plainscan.learning.network import DESIGNS, ResNet, build, frozen_parts
 from plainscan.learning.weights import load_into
-from plainscan.tables import whole_file
+from plainscan.storage import whole_file
 
 State = dict[str, Tensor]
 Score = Callable[[State], dict[str, float]]

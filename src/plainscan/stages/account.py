@@ -23,6 +23,7 @@ from plainscan.evaluation.demographics import cohort_table, prevalence_table
 from plainscan.experiment import read_toml
 from plainscan.stages.chain import check_fresh
 from plainscan.stages.record import Counts, recorded, say
+from plainscan.storage import whole_file
 from plainscan.tables import (
     CATALOGUE,
     COHORT,
@@ -39,7 +40,6 @@ from plainscan.tables import (
     TABLES,
     Table,
     read,
-    whole_file,
 )
 
 PAGE: Final = "account.html"
@@ -155,7 +155,7 @@ def _inventory(folder: Path) -> list[Inventory]:
         frame = _optional(folder, table)
         if frame is not None:
             columns = [(c.name, c.type, frame[c.name].null_count(), c.meaning) for c in describe(table)]
-            found.append(Inventory(table.name, ROWS[table.name][1], frame.height, columns))
+            found.append(Inventory(table.name, ROWS[table.name], frame.height, columns))
     return found
 
 

@@ -26,7 +26,8 @@ from plainscan.stages.deidentify_reports import find_reports
 from plainscan.stages.deidentify_study import Task, account_row, deidentify_study, paths_of
 from plainscan.stages.record import Counts, recorded, refuse_inside, say, track
 from plainscan.stages.report_files import read_known, read_reports
-from plainscan.tables import DEIDENTIFIED, LINKS, from_rows, whole_file, write
+from plainscan.storage import whole_file
+from plainscan.tables import DEIDENTIFIED, LINKS, from_rows, write
 
 RULES: Final = "deidentify-3"  # change it with any change of what is removed
 REPORTS: Final = "reports.csv"

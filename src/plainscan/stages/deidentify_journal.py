@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from plainscan.errors import StorageError
-from plainscan.tables import whole_file
+from plainscan.storage import whole_file
 
 JOURNAL: Final = "journal.jsonl"
 Row = dict[str, Any]

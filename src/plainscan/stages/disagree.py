@@ -26,7 +26,8 @@ from plainscan.inference.source import study_of
 from plainscan.spreadsheet import MARKED, csv_text
 from plainscan.stages.chain import check_fresh
 from plainscan.stages.record import Counts, recorded, say, track
-from plainscan.tables import COHORT, REPORT_FINDINGS, SCORES, SLICE_KEY, read, whole_file
+from plainscan.storage import whole_file
+from plainscan.tables import COHORT, REPORT_FINDINGS, SCORES, SLICE_KEY, read
 
 QUEUE: Final = "disagree.csv"
 PAGE: Final = "disagree.html"

@@ -40,6 +40,7 @@ from plainscan.stages.looks import LOOKS_FILE, count_look
 from plainscan.stages.record import Counts, recorded, say, track
 from plainscan.stages.slices import decided_note
 from plainscan.stages.twice import counted_twice, twice_limits, twice_warning
+from plainscan.storage import file_hash, whole_file
 
 METRICS_FILE: Final = "metrics.json"
 REPORT_FILE: Final = "report.html"
@@ -112,7 +113,7 @@ def compare_units(folder: Path, units: Sequence[str]) -> None:
 
     runs = {unit: json.loads((folder / unit / METRICS_FILE).read_text(encoding="utf-8")) for unit in units}
     comparison = compare(runs)
-    with tables.whole_file(folder / COMPARISON_FILE) as partial_file:
+    with whole_file(folder / COMPARISON_FILE) as partial_file:
         partial_file.write_text(f"# Splits side by side\n\n{comparison.markdown()}", encoding="utf-8")
     print(comparison.text())
 
@@ -192,7 +193,7 @@ def _check(run_: _Run) -> None:
 def _count_look(run_: _Run) -> dict[str, int]:
     look: dict[str, Any] = {
         "model_sha256": run_.model.card.model_sha256,
-        "prepared_sha256": tables.file_hash(tables.PREPARED.path(run_.folder)),
+        "prepared_sha256": file_hash(tables.PREPARED.path(run_.folder)),
         "test_slices": run_.test.height,
     }
     if run_.task.external:
@@ -335,7 +336,7 @@ def _provenance(run_: _Run) -> dict[str, Any]:
     return {
         "plainscan": plainscan.__version__,
         "model_sha256": card.model_sha256,
-        "prepared_sha256": tables.file_hash(tables.PREPARED.path(run_.folder)),
+        "prepared_sha256": file_hash(tables.PREPARED.path(run_.folder)),
         "network": card.network,
         "input_size_px": card.input_size,
         "windows_hu": [f"center {center:g}, width {width:g}" for center, width in card.windows],
@@ -365,10 +366,10 @@ def _write(
         _gallery(run_, predictions.with_row_index("at"), scored, metrics["threshold"]),
         flow.read_text(encoding="utf-8") if flow else None,
     )
-    with tables.whole_file(run_.folder / METRICS_FILE) as partial_file:
+    with whole_file(run_.folder / METRICS_FILE) as partial_file:
         text = json.dumps(metrics, indent=2, ensure_ascii=False, allow_nan=False)
         partial_file.write_text(text + "\n", encoding="utf-8")
-    with tables.whole_file(run_.folder / REPORT_FILE) as partial_file:
+    with whole_file(run_.folder / REPORT_FILE) as partial_file:
         partial_file.write_text(page, encoding="utf-8")
     say(f"Report: {run_.folder / REPORT_FILE}")
 

@@ -13,7 +13,7 @@ from plainscan.errors import StorageError
 from plainscan.reports.page import explain
 from plainscan.stages.record import say
 from plainscan.stages.report_files import KINDS, read_reports
-from plainscan.tables import whole_file
+from plainscan.storage import whole_file
 
 MOST: Final = 500  # reports on one page: a browser still opens it
 

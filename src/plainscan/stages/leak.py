@@ -26,7 +26,8 @@ from plainscan.stages.leak_look import find_pairs, study_table
 from plainscan.stages.leak_meter import METER_FILE, METER_PICTURE, meter
 from plainscan.stages.record import Counts, recorded, say
 from plainscan.stages.twice import whole_search
-from plainscan.tables import CATALOGUE, COHORT, LEAKS, PREPARED, SHARD_FOLDER, from_rows, read, whole_file, write
+from plainscan.storage import whole_file
+from plainscan.tables import CATALOGUE, COHORT, LEAKS, PREPARED, SHARD_FOLDER, from_rows, read, write
 
 JOINS_FILE: Final = "joins.csv"
 RULES: Final = "leak-3"  # the name of thresholds and measures; change it with any change that moves a pair

@@ -19,7 +19,8 @@ from plainscan.evaluation.bootstrap import Figure, draw
 from plainscan.evaluation.leak_meter import COINS, FEWEST, SPLITS, Sample, measure
 from plainscan.findings import ANY_FINDING
 from plainscan.stages.record import Counts, say
-from plainscan.tables import PREPARED, file_hash, whole_file
+from plainscan.storage import file_hash, whole_file
+from plainscan.tables import PREPARED
 
 METER_FILE: Final = "leak_meter.json"
 METER_PICTURE: Final = "leak_meter.svg"

@@ -20,7 +20,8 @@ from plainscan.counted import counted
 from plainscan.errors import ConfigError, LeakError
 from plainscan.setting_types import SHIPPED, BundlePath
 from plainscan.stages.record import fingerprint, say
-from plainscan.tables import COHORT, PREPARED, SLICE_KEY, file_hash, read
+from plainscan.storage import file_hash
+from plainscan.tables import COHORT, PREPARED, SLICE_KEY, read
 
 PATIENTS: Final = "training_patients_sha256"  # key in a card's provenance
 FINE: Final = "-fine"  # ending of a network's name: the same trunk under another head

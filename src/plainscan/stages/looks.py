@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from plainscan.errors import TableError
-from plainscan.tables import whole_file
+from plainscan.storage import whole_file
 
 LOOKS_FILE: Final = "test_looks.json"
 

@@ -25,6 +25,7 @@ from plainscan.phantom.report import write_report
 from plainscan.phantom.scanner import Geometry, field_of_view
 from plainscan.phantom.study import Study, StudyOptions, make_study
 from plainscan.stages.record import Counts, recorded, track
+from plainscan.storage import whole_file
 
 DAY_ONE: Final = date(2019, 1, 7)
 LOCALIZER_RATE: Final = 0.4
@@ -56,7 +57,7 @@ def _work(folder: Path, settings: PhantomSettings, processes: int) -> Counts:
         (folder / name).mkdir(parents=True)
     made = list(track(_each(folder, settings, processes), "phantom", total=settings.patients))
     with (
-        tables.whole_file(folder / "reports.csv") as partial,
+        whole_file(folder / "reports.csv") as partial,
         partial.open("w", encoding="utf-8", newline="") as stream,
     ):
         writer = csv.writer(stream, lineterminator="\n")
@@ -208,5 +209,5 @@ def _language(task: _Task) -> Language:
 
 
 def _write_masks(path: Path, study: Study, uids: Sequence[str]) -> None:
-    with tables.whole_file(path) as partial, partial.open("wb") as stream:
+    with whole_file(path) as partial, partial.open("wb") as stream:
         np.savez_compressed(stream, masks=study.masks, instance_uids=np.array(uids))

@@ -33,7 +33,7 @@ from plainscan.inference.source import Row, Source, Study, collect
 from plainscan.setting_types import SHIPPED
 from plainscan.spreadsheet import csv_text
 from plainscan.stages.record import Counts, recorded, refuse_inside, say, track
-from plainscan.tables import whole_file
+from plainscan.storage import whole_file
 
 PREDICTIONS: Final = "predictions.csv"
 STUDIES: Final = "studies.csv"

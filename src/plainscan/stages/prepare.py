@@ -33,7 +33,8 @@ from plainscan.inference.gate import holds_contrast, spread, vessels
 from plainscan.pictures import read_picture
 from plainscan.stages.chain import check_fresh
 from plainscan.stages.record import Counts, recorded, say, track
-from plainscan.tables import COHORT, MANIFEST, PREPARED, SHARD_FOLDER, SLICE_KEY, read, whole_file, write
+from plainscan.storage import whole_file
+from plainscan.tables import COHORT, MANIFEST, PREPARED, SHARD_FOLDER, SLICE_KEY, read, write
 
 SHARD_SLICES: Final = 1024
 PIECE_SLICES: Final = 48  # of one series at a time in a worker

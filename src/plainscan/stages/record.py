@@ -28,7 +28,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 import plainscan
 from plainscan.counted import counted
 from plainscan.errors import StorageError, printable, storage_error
-from plainscan.tables import file_hash, whole_file
+from plainscan.storage import file_hash, whole_file
 
 Counts = dict[str, int | float | str]
 T = TypeVar("T")

@@ -21,7 +21,8 @@ import polars as pl
 import plainscan
 from plainscan.dicom.scan import Gatherer, Scanned
 from plainscan.dicom.who import Numbers
-from plainscan.tables import CATALOGUE, REJECTS, empty, whole_file, write
+from plainscan.storage import whole_file
+from plainscan.tables import CATALOGUE, REJECTS, empty, write
 
 FOLDER: Final = "scan.parts"
 ROWS: Final = 20_000

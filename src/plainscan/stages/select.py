@@ -16,7 +16,8 @@ from plainscan.counted import counted
 from plainscan.dicom.scan import REJECT_CODES
 from plainscan.errors import SourceError
 from plainscan.stages.record import Counts, recorded, say
-from plainscan.tables import CATALOGUE, COHORT, EXCLUSIONS, REJECTS, read, whole_file, write
+from plainscan.storage import whole_file
+from plainscan.tables import CATALOGUE, COHORT, EXCLUSIONS, REJECTS, read, write
 
 FLOW_PICTURE: Final = "flow.svg"
 FLOW_DATA: Final = "flow.json"

@@ -12,7 +12,8 @@ from plainscan.counted import counted
 from plainscan.errors import TableError
 from plainscan.spreadsheet import MARKED, csv_text
 from plainscan.stages.record import say
-from plainscan.tables import TABLES, read, whole_file
+from plainscan.storage import whole_file
+from plainscan.tables import TABLES, read
 
 DIGITS: Final = 8  # of a number: enough to see on which side of a threshold a probability lies
 

@@ -31,7 +31,8 @@ from plainscan.inference.held_out import RunSlices
 from plainscan.inference.predict import score
 from plainscan.stages.lineage import PATIENTS, check_trained_here
 from plainscan.stages.record import say, track
-from plainscan.tables import PREPARED, file_hash, read
+from plainscan.storage import file_hash
+from plainscan.tables import PREPARED, read
 
 LARGEST: Final = 75_000_000  # bytes of the whole bundle
 COMPARED: Final = 400  # tuning slices, evenly from all of them

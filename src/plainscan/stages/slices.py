@@ -26,18 +26,8 @@ from plainscan.stages.chain import check_fresh
 from plainscan.stages.record import Counts, recorded, say
 from plainscan.stages.report_files import WORKBOOKS
 from plainscan.stages.slice_table import read_slice_table
-from plainscan.tables import (
-    CATALOGUE,
-    COHORT,
-    LABELS,
-    REPORT_FINDINGS,
-    SCORES,
-    SLICE_KEY,
-    SLICE_LABELS,
-    read,
-    whole_file,
-    write,
-)
+from plainscan.storage import whole_file
+from plainscan.tables import CATALOGUE, COHORT, LABELS, REPORT_FINDINGS, SCORES, SLICE_KEY, SLICE_LABELS, read, write
 
 READING_LIST: Final = "reading_list.csv"
 PERSON: Final = "person"

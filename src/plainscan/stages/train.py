@@ -32,7 +32,8 @@ from plainscan.stages.chain import check_fresh
 from plainscan.stages.leak import refuse_leaks
 from plainscan.stages.lineage import PATIENTS, check_init, known_as, origin, training_patients
 from plainscan.stages.record import Counts, fingerprint, recorded, say, track
-from plainscan.tables import MANIFEST, PREPARED, SHARD_FOLDER, SPLITS, file_hash, read
+from plainscan.storage import file_hash
+from plainscan.tables import MANIFEST, PREPARED, SHARD_FOLDER, SPLITS, read
 
 if TYPE_CHECKING:
     from plainscan.learning.dataset import Slices

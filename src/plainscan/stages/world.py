@@ -35,6 +35,7 @@ from plainscan.phantom.anatomy import make_patient
 from plainscan.phantom.draw import draw_chronic
 from plainscan.phantom.study import Study, StudyOptions, make_study
 from plainscan.stages.record import Counts, recorded, say, track
+from plainscan.storage import whole_file
 from plainscan.tables import MASK_STEP, SHARD_FOLDER
 
 PATIENTS_PER_SHARD: Final = 32
@@ -90,7 +91,7 @@ def _keep_or_clear(folder: Path, settings: WorldSettings) -> None:
     for name in (SHARD_FOLDER, "truth"):
         shutil.rmtree(folder / name, ignore_errors=True)
         (folder / name).mkdir(parents=True)
-    with tables.whole_file(note) as partial:
+    with whole_file(note) as partial:
         partial.write_text(json.dumps(asked), encoding="utf-8")
 
 
@@ -162,7 +163,7 @@ class Shard:
         _save(self.folder / SHARD_FOLDER / self.name, np.stack(self.hu))
         _save(self.folder / SHARD_FOLDER / tables.mask_name(self.name), np.stack(self.masks))
         schema = {**tables.PREPARED.columns, "mask": pl.String, "mask_index": pl.Int32}
-        with tables.whole_file(_rows_path(self.folder, self.number)) as partial:
+        with whole_file(_rows_path(self.folder, self.number)) as partial:
             pl.DataFrame(self.rows, schema=schema, orient="row").write_parquet(partial)
 
 
@@ -258,10 +259,10 @@ def _rows_path(folder: Path, number: int) -> Path:
 
 
 def _save(path: Path, values: NDArray[Any]) -> None:
-    with tables.whole_file(path) as partial, partial.open("wb") as stream:
+    with whole_file(path) as partial, partial.open("wb") as stream:
         np.save(stream, values, allow_pickle=False)
 
 
 def _write_truth(path: Path, study: Study) -> None:
-    with tables.whole_file(path) as partial, partial.open("wb") as stream:
+    with whole_file(path) as partial, partial.open("wb") as stream:
         np.savez_compressed(stream, masks=study.masks)
