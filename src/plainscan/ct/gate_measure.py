@@ -1,7 +1,7 @@
 """What the gatekeeper measures of a slice, from its HU alone.
 
 A head CT shows one round object in air; under its skin runs a ring of bone; within the ring lies brain. Each is
-measured on a grid of about 96 x 96 points and along rays from the middle of the head, in about half a millisecond;
+measured on a grid of about 96 x 96 points and along rays from the middle of the head, in about a millisecond;
 where the head is small in the picture, on a finer grid around it. ``ct.gate`` says what the measures mean.
 
 A picture's window cuts off air and bone: its lowest value stands for air, its highest for bone.
@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from plainscan.ct.prepare import HU, Box, head_box, per_row
 
-GRID: Final = 96  # points a side, at least
 SQUARE_MM: Final = 220.0  # of the square around an adult's head
+GRID: Final = 96  # points a side, at least
 FEWEST: Final = 72  # of them across the head's square; with fewer, a thin skull is lost among them
 RAYS, STEPS = 96, 96
 REACH: Final = 0.62  # of the square's side: how far a ray goes
@@ -29,7 +29,7 @@ _RAY: Final = np.arange(RAYS)
 _NEXT: Final = np.roll(_RAY, 1)
 _AREA: Final = np.append(np.cumsum(_RADIUS[::-1])[::-1], 0).astype(np.float32)  # from a step to the middle
 
-AIR_HU, FAT_HU, BONE_HU = -300.0, -5.0, 150.0
+AIR_HU, BONE_HU = -300.0, 150.0
 BRAIN_HU: Final = (5.0, 65.0)
 TISSUE_HU: Final = (5.0, 100.0)  # above air, fat and water, below bone: brain, muscle, blood
 VESSEL_HU: Final = (130.0, 500.0)
@@ -161,15 +161,16 @@ def measure(hu: HU, pixel_mm: float | None = None) -> Measures:
     )
     far = max(1.0, box.side_px * step * pixel_mm / SQUARE_MM) if pixel_mm else 1.0
     if box.side_px < FEWEST and step > 1:
-        hu, grid, box, step = _nearer(hu, box, step)
+        hu, box, step = _nearer(hu, box, step)
         sparse = hu[::step, ::step].copy()
+        grid = _coarse(hu, sparse, step)
     noise = _noise(hu, sparse, step, max(1, round(box.side_px * step / FINE)))
     found = Measures._make((*own, *_along_rays(_sampled(grid, box, low), levels), *noise))
     return found._replace(inside=found.inside * far**2)
 
 
-def _nearer(hu: HU, box: Box, step: int) -> tuple[HU, NDArray[np.float32], Box, int]:
-    """What the rays reach: its pixels, a finer grid of them, the head's square on it, and the grid's step."""
+def _nearer(hu: HU, box: Box, step: int) -> tuple[HU, Box, int]:
+    """The pixels that the rays reach, the head's square on a finer grid of them, and that grid's step."""
     middle = np.array((box.top_px + box.side_px / 2, box.left_px + box.side_px / 2)) * step
     side = box.side_px * step
     top, left = np.maximum(0, np.floor(middle - REACH * side)).astype(int).tolist()
@@ -177,7 +178,7 @@ def _nearer(hu: HU, box: Box, step: int) -> tuple[HU, NDArray[np.float32], Box, 
     fine = max(1, int(side) // GRID)
     part = hu[top:bottom, left:right]
     down, across = (middle - (top, left) - side / 2) / fine
-    return part, _coarse(part, part[::fine, ::fine], fine), Box(float(down), float(across), side / fine), fine
+    return part, Box(float(down), float(across), side / fine), fine
 
 
 def _held(profile: NDArray[np.float64]) -> NDArray[np.intp]:
