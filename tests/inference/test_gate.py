@@ -14,6 +14,7 @@ from plainscan.dicom.read import Reader
 from plainscan.errors import SourceError
 from plainscan.inference.gate import NO_HEAD, NOT_ANALYZED, NOT_HEAD_SERIES, OUTSIDE_BRAIN, SeriesGate, Verdict, judge
 from plainscan.inference.source import collect
+from plainscan.phantom.study import StudyOptions, make_study
 from plainscan.pictures import list_pictures, read_picture
 
 Plane = NDArray[np.int16]
@@ -45,6 +46,18 @@ def of_verdicts(*verdicts: Verdict) -> list[str | None]:
 def test_neck_below_and_skull_above_are_outside_the_brain_and_the_head_is_scored() -> None:
     found = codes(NECK, NECK, *[HEAD] * 8, SKULL_CAP, AIR)
     assert found == [OUTSIDE_BRAIN] * 2 + [None] * 8 + [OUTSIDE_BRAIN, NO_HEAD]
+
+
+def test_a_field_of_view_of_500_mm_costs_a_study_no_slice() -> None:
+    study = make_study(np.random.default_rng(43), StudyOptions(slices=(16, 24), wide=False))
+    pixel, rows = study.geometry.pixel_mm, len(study.hu[0])
+    found = []
+    for extra in (0, round((500 / pixel - rows) / 2)):
+        verdicts = [judge(np.pad(hu, extra, constant_values=hu.min()), pixel) for hu in study.hu]
+        series = SeriesGate(len(verdicts), verdicts.__getitem__)
+        found.append([series.code(i) for i in range(len(verdicts))])
+    assert found[0].count(None) > 12
+    assert found[1] == found[0]
 
 
 def test_amid_the_head_twice_the_strain_is_allowed_and_no_more() -> None:

@@ -1,8 +1,9 @@
 """What the gatekeeper measures of a slice, from its HU alone.
 
 A head CT shows one round object in air; under its skin runs a ring of bone; within the ring lies brain. Each is
-measured on a grid of about 96 x 96 points and along rays from the middle of the head, in about a millisecond;
-where the head is small in the picture, on a finer grid around it. ``ct.gate`` says what the measures mean.
+measured on a grid of about 96 x 96 points and along rays from the middle of the head, in about a millisecond. A
+picture wider than heads are usually scanned is cut first, and a head that is still small in it is looked at on a finer
+grid. ``ct.gate`` says what the measures mean.
 
 A picture's window cuts off air and bone: its lowest value stands for air, its highest for bone.
 """
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from plainscan.ct.prepare import HU, Box, head_box, per_row
 
-SQUARE_MM: Final = 220.0  # of the square around an adult's head
+FIELD_MM: Final = 250.0  # of view, as a head is usually scanned; a wider picture is cut to it around the head
 GRID: Final = 96  # points a side, at least
 FEWEST: Final = 72  # of them across the head's square; with fewer, a thin skull is lost among them
 RAYS, STEPS = 96, 96
@@ -53,15 +54,18 @@ NOISY: Final = (12.0, 0.7)  # ``noise_hu`` and ``fine_noise`` of a sharp kernel;
 class Measures(NamedTuple):
     """What is measured of one slice; shares are 0 to 1, ``nan`` where there is nothing to measure.
 
+    The outline is the whole picture's, from ``edge_air`` to ``wide``; the rest is that of a usual field around the head
+    where the pixel spacing tells that the picture is wider.
+
     Args:
         low_hu: Least value on the grid.
         high_hu: Highest.
         shown: Share of the pixels at ``TISSUE_HU``. Pixels at the slice's own lowest and highest value are not counted:
             in a picture these are the black and the white that stand for "this or beyond", whatever its window.
+        tissue: Share of the picture that is not air.
         edge_air: Share of the picture's outermost points that are air.
         corner_air: Share of the four corners around all tissue that is air: a head is round, a page or a photo is not,
             also where it has a black border.
-        tissue: Share of the picture that is not air.
         beside: Tissue outside the head's square, as a share of all tissue.
         long_mm: The longer of the outline's breadth and height.
         wide: Its breadth over its height.
@@ -70,8 +74,7 @@ class Measures(NamedTuple):
         rough: Mean step of the bone's outline from ray to ray, as a share of its radius.
         dark: Share of the rays that meet bone with a black layer just inside it.
         lined: Share of rays with what lines a skull just inside the ring: neither air nor nearly as bright as bone.
-        inside: What the bone encloses, as a share of the disc that the rays reach; in a field of view so wide that the
-            head's square is larger than ``SQUARE_MM``, of the disc in that square.
+        inside: What the bone encloses, as a share of the disc that the rays reach.
         brain: Share of what is enclosed at ``BRAIN_HU``.
         spread_hu: From the tenth part to the nine tenths of the enclosed middle of a picture: a bone window flattens
             brain; ``nan`` of HU.
@@ -87,9 +90,9 @@ class Measures(NamedTuple):
     low_hu: float
     high_hu: float
     shown: float
+    tissue: float
     edge_air: float
     corner_air: float
-    tissue: float
     beside: float
     long_mm: float
     wide: float
@@ -106,6 +109,22 @@ class Measures(NamedTuple):
     vessels: float
     noise_hu: float
     fine_noise: float
+
+
+class _Looked(NamedTuple):
+    """A picture, every ``step``-th pixel of it, means over the cells between them, and the head's square in cells."""
+
+    hu: HU
+    step: int
+    sparse: HU
+    grid: NDArray[np.float32]
+    box: Box
+
+    @property
+    def middle(self) -> tuple[float, float]:
+        """Of the head's square, in pixels: down and across."""
+        half = self.box.side_px / 2
+        return (self.box.top_px + half) * self.step, (self.box.left_px + half) * self.step
 
 
 class _Levels(NamedTuple):
@@ -137,48 +156,58 @@ def measure(hu: HU, pixel_mm: float | None = None) -> Measures:
         hu: (rows, columns), HU; of a picture what its window left.
         pixel_mm: Side of a pixel; None when unknown, as of a picture.
     """
-    step = max(1, min(hu.shape) // GRID)
+    whole = _look(hu)
+    low, high = float(whole.grid.min()), float(whole.grid.max())
+    levels = _levels(low, high)
+    outline = _outline(whole, whole.grid > levels.air_hu, pixel_mm)
+    usual = _look(field) if (field := _usual_field(whole, pixel_mm)) is not None else whole
+    tissue = usual.grid > levels.air_hu
+    own = (_shown(usual.sparse), int(np.count_nonzero(tissue)) / tissue.size)
+    near = _nearer(usual) if usual.box.side_px < FEWEST and usual.step > 1 else usual
+    noise = _noise(near.hu, near.sparse, near.step, max(1, round(near.box.side_px * near.step / FINE)))
+    along = _along_rays(_sampled(near.grid, near.box, low), levels)
+    return Measures._make((low, high, *own, *outline, *along, *noise))
+
+
+def _look(hu: HU, step: int | None = None, box: Box | None = None) -> _Looked:
+    """A picture on a grid, as wide as ``GRID`` asks or with a step and the head's square on it."""
+    step = step or max(1, min(hu.shape) // GRID)
     sparse = hu[::step, ::step].copy()
     grid = _coarse(hu, sparse, step)
-    low, high = float(grid.min()), float(grid.max())
-    levels = _levels(low, high)
-    tissue = grid > levels.air_hu
-    count = int(np.count_nonzero(tissue))
+    return _Looked(hu, step, sparse, grid, box or head_box(grid))
+
+
+def _outline(whole: _Looked, tissue: NDArray[np.bool_], pixel_mm: float | None) -> tuple[float, ...]:
+    """From ``edge_air`` to ``wide`` in the order of ``Measures``."""
     edge = np.concatenate([tissue[0], tissue[-1], tissue[:, 0], tissue[:, -1]])
-    box = head_box(grid)
     solid = tissue.astype(np.float32)
     down, across = _held(per_row(solid)), _held(per_row(solid.T))
-    own = (
-        low,
-        high,
-        _shown(sparse),
+    return (
         1 - int(np.count_nonzero(edge)) / edge.size,
         _corner_air(tissue, down, across),
-        count / tissue.size,
-        _beside(tissue, count, box),
-        max(len(down), len(across)) * step * pixel_mm if pixel_mm else float("nan"),
+        _beside(tissue, whole.box),
+        max(len(down), len(across)) * whole.step * pixel_mm if pixel_mm else float("nan"),
         len(across) / max(1, len(down)),
     )
-    far = max(1.0, box.side_px * step * pixel_mm / SQUARE_MM) if pixel_mm else 1.0
-    if box.side_px < FEWEST and step > 1:
-        hu, box, step = _nearer(hu, box, step)
-        sparse = hu[::step, ::step].copy()
-        grid = _coarse(hu, sparse, step)
-    noise = _noise(hu, sparse, step, max(1, round(box.side_px * step / FINE)))
-    found = Measures._make((*own, *_along_rays(_sampled(grid, box, low), levels), *noise))
-    return found._replace(inside=found.inside * far**2)
 
 
-def _nearer(hu: HU, box: Box, step: int) -> tuple[HU, Box, int]:
-    """The pixels that the rays reach, the head's square on a finer grid of them, and that grid's step."""
-    middle = np.array((box.top_px + box.side_px / 2, box.left_px + box.side_px / 2)) * step
-    side = box.side_px * step
+def _usual_field(whole: _Looked, pixel_mm: float | None) -> HU | None:
+    """The pixels of a usual field of view around the head; None where the picture is hardly wider, or may be."""
+    if pixel_mm is None or min(whole.hu.shape) * pixel_mm <= FIELD_MM:
+        return None
+    side = round(max(FIELD_MM / pixel_mm, whole.box.side_px * whole.step))
+    top, left = (round(at - side / 2) for at in whole.middle)
+    return whole.hu[max(0, top) : top + side, max(0, left) : left + side]
+
+
+def _nearer(usual: _Looked) -> _Looked:
+    """The pixels that the rays reach, on a finer grid."""
+    middle, side = np.array(usual.middle), usual.box.side_px * usual.step
     top, left = np.maximum(0, np.floor(middle - REACH * side)).astype(int).tolist()
     bottom, right = np.ceil(middle + REACH * side).astype(int).tolist()
     fine = max(1, int(side) // GRID)
-    part = hu[top:bottom, left:right]
     down, across = (middle - (top, left) - side / 2) / fine
-    return part, Box(float(down), float(across), side / fine), fine
+    return _look(usual.hu[top:bottom, left:right], fine, Box(float(down), float(across), side / fine))
 
 
 def _held(profile: NDArray[np.float64]) -> NDArray[np.intp]:
@@ -211,10 +240,10 @@ def _shown(sparse: HU) -> float:
     return int(np.count_nonzero(_within(sparse, low, high))) / sparse.size
 
 
-def _beside(tissue: NDArray[np.bool_], count: int, box: Box) -> float:
+def _beside(tissue: NDArray[np.bool_], box: Box) -> float:
     top, left = max(0, round(box.top_px)), max(0, round(box.left_px))
     within = tissue[top : max(0, round(box.top_px + box.side_px)), left : max(0, round(box.left_px + box.side_px))]
-    return 1 - int(np.count_nonzero(within)) / max(1, count)
+    return 1 - int(np.count_nonzero(within)) / max(1, int(np.count_nonzero(tissue)))
 
 
 def _sampled(grid: NDArray[np.float32], box: Box, fill: float) -> NDArray[np.float32]:
