@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help setup demo test check fix fuzz bench docs paper weights maps clean
+.PHONY: help setup demo test check fix fuzz bench docs paper weights thresholds maps clean
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -54,6 +54,11 @@ weights: $(READY)  ## train the shipped weights again and put them in place (lon
 	$(BIN)/plainscan run configs/weights.toml
 	$(BIN)/python -m plainscan.stages.ship runs/weights configs/weights.toml docs/weights.toml
 	$(BIN)/python -m plainscan.stages.quantize plainscan runs/weights $(REAL)
+	$(BIN)/python docs/generate.py
+
+thresholds: $(READY)  ## choose the shipped weights' probabilities and thresholds again, without training; REAL=RUN checks int8 there too
+	$(BIN)/plainscan run configs/thresholds.toml
+	$(BIN)/python -m plainscan.stages.thresholds runs/thresholds docs/weights.toml $(REAL)
 	$(BIN)/python docs/generate.py
 
 maps: $(READY)  ## the shipped weights' heat maps on synthetic patients never seen: against masks, and their checks

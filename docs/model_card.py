@@ -85,7 +85,7 @@ def _check(check: Int8Check) -> str:
 
 def _use(card: Card) -> str:
     lines = ["For: research on head CT, and as a start for training on a department's own slices"]
-    if card.world:
+    if card.world and not _by_patients(card):
         lines += [
             "`plainscan predict FOLDER --out RUN` uses it when no `--model` is given",
             "`plainscan train RUN --init plainscan` starts from it",
@@ -102,16 +102,38 @@ def _learned(card: Card) -> str:
     if card.world:
         text = (
             "## What it learned from\n\nSynthetic studies alone, drawn by plainscan's own world "
-            f"(version `{card.world}`). No slice of a patient has trained it, set its thresholds or calibrated it. "
+            f"(version `{card.world}`). No slice of a patient has trained it{_nor(card)}. "
             "Real slices of a development set were looked at to choose between recipes: see "
             "[experiments](docs/experiments.md)."
         )
     text += "\n\n" + _splits(known.get("splits", {}))
     start = (known.get("settings") or {}).get("init")
     text += f"\n\nStart of training: {_start(start)}. Best epoch: {known.get('best_epoch', 'not known')}."
+    if chosen := known.get("calibrated"):
+        text += f"\n\n{_chosen(chosen, card)}"
     if card.recipe:
         text += f"\n\nThe recipe:\n\n```toml\n{_toml(card.recipe)}\n```"
     return text
+
+
+def _by_patients(card: Card) -> bool:
+    """Whether slices of patients chose its thresholds; those of the synthetic world have its version beside them."""
+    chosen = card.provenance.get("calibrated")
+    return chosen is not None and "world" not in chosen
+
+
+def _nor(card: Card) -> str:
+    return "" if _by_patients(card) else ", set its thresholds or calibrated it"
+
+
+def _chosen(chosen: dict[str, Any], card: Card) -> str:
+    """On what its probabilities and thresholds were chosen, after the training."""
+    whose = "patients" if _by_patients(card) else f"synthetic patients (version `{chosen['world']}`)"
+    return (
+        f"Probabilities and thresholds were chosen anew, without training, on {chosen['slices']} slices of "
+        f"{chosen['patients']} {whose}, {chosen['any_finding']} of the slices with a finding; sensitivity asked for "
+        f"{chosen['target_sensitivity']:g}. Before that it was {chosen['bundle']}."
+    )
 
 
 def _start(init: dict[str, Any] | None) -> str:
@@ -141,7 +163,7 @@ def _figures(card: Card) -> str:
     if "tune_auc" in tune:
         kind = "synthetic tuning slices" if card.world else "tuning slices"
         text += f"\n\nAUC on its own {kind} ({tune.get('tune_slices')}): {tune['tune_auc']:.3f}."
-        text += " They chose its weights, thresholds and calibration: this is no judgement."
+        text += " They chose its weights: this is no judgement."
     return text
 
 
@@ -169,7 +191,7 @@ def _points(card: Card) -> str:
     ]
     rules = sorted({f"{p.rule}, chosen on {p.chosen_on}" for p in card.operating_points})
     text = f"## Operating points\n\nRule: {'; '.join(rules) or 'none'}."
-    if card.world:
+    if card.world and not _by_patients(card):
         text += (
             " The thresholds come from synthetic slices: on a department's own scans they may give another sensitivity "
             "and specificity. Measure them there before any use in research, or train from these weights."

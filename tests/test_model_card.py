@@ -89,3 +89,19 @@ def test_the_script_prints_the_card_of_any_bundle(tmp_path: Path) -> None:
     command = [sys.executable, str(script), str(tiny_bundle(tmp_path / "model"))]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert titles(done.stdout) == SECTIONS
+
+
+def test_thresholds_that_were_chosen_anew_say_on_whom() -> None:
+    chosen = {"bundle": "old", "patients": 9, "slices": 99, "any_finding": 44, "target_sensitivity": 0.85}
+    card = shipped_card()
+    by_world, by_patients = (
+        page(card.model_copy(update={"provenance": {**card.provenance, "calibrated": chosen | more}}))
+        for more in ({"world": "world-2"}, {})
+    )
+    told = "on 99 slices of 9 {}, 44 of the slices with a finding; sensitivity asked for 0.85. Before that it was old."
+    assert told.format("synthetic patients (version `world-2`)") in by_world
+    assert told.format("patients") in by_patients
+    for said in ("set its thresholds or calibrated it", "when no `--model` is given", "thresholds come from synthetic"):
+        assert said in by_world
+        assert said not in by_patients
+    assert "No slice of a patient has trained it" in by_patients

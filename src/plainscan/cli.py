@@ -40,6 +40,7 @@ STAGES: Final[dict[str, tuple[type[config.Section], tuple[str, ...]]]] = {
     "account": (config.AccountSettings, ("RUN",)),
     "leak": (config.LeakSettings, ("RUN",)),
     "train": (config.TrainSettings, ("RUN",)),
+    "calibrate": (config.CalibrateSettings, ("RUN",)),
     "evaluate": (config.EvaluateSettings, ("RUN",)),
     "predict": (config.PredictSettings, ("source",)),
 }
@@ -49,7 +50,7 @@ PANELS: Final[dict[str, tuple[str, ...]]] = {
     "Using a model": ("predict",),
     "From an archive to a cohort": ("fetch", "scan", "images", "select", "label", "explain"),
     "Slices to read, labels to doubt": ("score", "slices", "disagree"),
-    "From a cohort to a judged model": ("split", "prepare", "account", "leak", "train", "evaluate", "run"),
+    "From a cohort to a judged model": ("split", "prepare", "account", "leak", "train", "calibrate", "evaluate", "run"),
     "Giving away": ("deidentify", "sheets"),
     "Synthetic data": ("phantom", "world"),
 }

@@ -303,6 +303,18 @@ class TrainSettings(Section):
         return self
 
 
+class CalibrateSettings(Section):
+    """Choose a bundle's probabilities and thresholds anew, on labeled slices and without training."""
+
+    model: BundlePath | None = Field(
+        None, description="The bundle: a folder, or the word plainscan. When left out, the one that the run trained."
+    )
+    splits: Literal["tune", "train+tune"] = Field(
+        "tune", description="Slices to choose on; train+tune is for a bundle that was trained elsewhere."
+    )
+    target_sensitivity: Share = Field(0.95, description="Operating point: best specificity with at least this there.")
+
+
 class EvaluateSettings(Section):
     """Judge the bundle on the test split; or one that was trained elsewhere, on any labeled slices."""
 

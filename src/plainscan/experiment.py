@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from plainscan.config import (
     AccountSettings,
+    CalibrateSettings,
     DisagreeSettings,
     EvaluateSettings,
     FetchSettings,
@@ -55,6 +56,7 @@ class Experiment(Section):
     account: AccountSettings | None = None
     leak: LeakSettings | None = None
     train: TrainSettings | None = None
+    calibrate: CalibrateSettings | None = None
     evaluate: EvaluateSettings | None = None
 
     @model_validator(mode="before")

@@ -16,7 +16,7 @@ from plainscan.bundle import write_bundle
 from plainscan.config import EvaluateSettings, ImagesSettings, SplitSettings
 from plainscan.errors import BundleError, ConfigError, LabelError, LeakError, SplitError, TableError, UserError
 from plainscan.stages import evaluate, images, split
-from plainscan.stages.lineage import PATIENTS, pseudonyms
+from plainscan.stages.lineage import PATIENTS, TUNED_ON, pseudonyms
 
 pytestmark = pytest.mark.slow
 
@@ -232,6 +232,15 @@ def test_a_bundle_that_has_seen_whom_leak_takes_for_a_judged_patient_is_refused(
         LeakError,
         "trained on 1 patient identifier that `leak` takes",
     )
+
+
+def test_a_bundle_whose_thresholds_were_chosen_on_some_of_the_patients_is_refused(
+    labeled: Path, tmp_path: Path
+) -> None:
+    run = _copy(labeled, tmp_path)
+    bundle = _bundle(tmp_path / "bundle", **{PATIENTS: [], TUNED_ON: pseudonyms(["p1", "p4", "elsewhere"])})
+    with pytest.raises(LeakError, match=r"thresholds of this bundle were chosen on 2 of 9 patient.*--split test"):
+        evaluate.run(run, _settings(bundle))
 
 
 def test_a_bundle_that_does_not_name_its_patients_is_judged_with_a_warning(labeled: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from tests.learning.toy import write_run
 
 from plainscan import bundle
 from plainscan.bundle import write_bundle, write_sums
-from plainscan.config import TrainSettings
+from plainscan.config import CalibrateSettings, TrainSettings
 from plainscan.errors import ConfigError, LabelError, LeakError, MissingPartError
 from plainscan.findings import ANY_FINDING, FINDING_KEYS
 from plainscan.inference.context import REACH_MM, among_neighbors
@@ -21,8 +21,9 @@ from plainscan.inference.engine import load, operating_point
 from plainscan.inference.held_out import row_place
 from plainscan.inference.predict import calibrated, score
 from plainscan.learning.dataset import open_split
-from plainscan.stages import train
+from plainscan.stages import calibrate, train
 from plainscan.stages.lineage import PATIENTS, pseudonyms
+from plainscan.stages.tuning import choose_points, fit_calibration
 from plainscan.storage import file_hash
 from plainscan.tables import PREPARED, write
 
@@ -164,12 +165,21 @@ def test_a_gpu_that_is_not_there_is_said(tmp_path: Path, monkeypatch: pytest.Mon
         train.run(tmp_path, SETTINGS.model_copy(update={"device": "cuda"}))
 
 
+def test_calibrating_the_runs_own_model_on_tune_gives_what_training_gave(trained: Path) -> None:
+    calibrate.run(trained, CalibrateSettings(target_sensitivity=SETTINGS.target_sensitivity))
+    own, again = (load(trained / name).card for name in ("model", "calibrated"))
+    for first, second in zip(
+        (*own.calibration, *own.operating_points), (*again.calibration, *again.operating_points), strict=True
+    ):
+        assert second.model_dump(exclude={"fitted_on"}) == pytest.approx(first.model_dump(exclude={"fitted_on"}))
+
+
 def test_logits_that_do_not_rise_with_the_label_are_not_called_calibrated() -> None:
     labels = np.full((40, len(FINDING_KEYS)), np.nan, np.float32)
     labels[:, 0], labels[:, 1] = np.arange(40) % 2, np.arange(40) % 2
     logits = np.zeros((40, len(FINDING_KEYS)), np.float32)
     logits[:, 0], logits[:, 1] = np.arange(40) % 2, -(np.arange(40) % 2)
-    found = train._calibration(logits, labels)
+    found = fit_calibration(logits, labels)
     assert [item.fitted_on for item in found[:3]] == ["tune", "none", "none"]
     assert (found[1].slope, found[1].intercept) == (1.0, 0.0)
 
@@ -184,7 +194,7 @@ def test_a_study_is_ill_when_a_slice_in_another_split_is() -> None:
     probability = np.full((3, len(FINDING_KEYS)), 0.5)
     probability[:, 0] = [0.9, 0.1, 0.2]
     labels = np.zeros((3, len(FINDING_KEYS)), np.float32)
-    (point,) = train._operating_points(frame, probability, labels, 0.95)
+    (point,) = choose_points(frame.filter(pl.col("split") == "tune"), frame, probability, labels, 0.95)
     assert (point.level, point.threshold, point.n) == ("study", 0.5, 2)
 
 
@@ -213,7 +223,7 @@ def test_without_torch_it_says_what_to_install(tmp_path: Path, monkeypatch: pyte
 LAUNCHED = """
 import sys
 from pathlib import Path
-from plainscan.stages import train
+from plainscan.stages import calibrate, train
 from tests.stages.test_train import SETTINGS
 train.run(Path(sys.argv[1]), SETTINGS.model_copy(update={"epochs": int(sys.argv[2])}))
 """

@@ -24,7 +24,7 @@ from plainscan.findings import FINDING_KEYS
 from plainscan.stages import prepare
 from plainscan.stages.chain import check_fresh
 from plainscan.stages.joined import as_joined
-from plainscan.stages.lineage import PATIENTS, known_as, pseudonyms
+from plainscan.stages.lineage import PATIENTS, TUNED_ON, known_as, pseudonyms
 from plainscan.stages.twice import one_person
 from plainscan.tables import COHORT, LABELS, MANIFEST, SLICE_KEY, read, write
 
@@ -119,40 +119,52 @@ def knows_its_patients(card: Card) -> bool:
     return isinstance(card.provenance.get(PATIENTS), list)
 
 
-def check_unseen(card: Card, judged: pl.DataFrame, bundle: Path, theirs: Collection[str] = ()) -> None:
-    """Refuse a bundle that was trained on patients to judge, under any identifier that this run has for them.
+def check_unseen(
+    card: Card, slices: pl.DataFrame, bundle: Path, theirs: Collection[str] = (), purpose: str = "judge"
+) -> None:
+    """Refuse a bundle that was trained on patients of some slices, under any identifier that this run has for them.
 
     Args:
         card: The bundle's.
-        judged: From ``known_as``.
+        slices: From ``known_as``.
         bundle: Its folder, for the message.
         theirs: Other identifiers that `leak` takes for theirs.
+        purpose: What the slices are for; to "judge" also one whose thresholds were chosen on them is refused.
 
     Raises:
         LeakError: It was.
     """
-    known = card.provenance.get(PATIENTS)
-    seen = set(known if isinstance(known, list) else ())
-    patients = judged["patient_id"].unique()
-    shared = seen & set(pseudonyms(patients))
-    if shared:
-        raise LeakError(
-            f"this bundle was trained on {len(shared)} of {counted(len(patients), 'patient identifiers')} to judge",
-            where=f"--model {bundle}",
-            expected="a bundle that was trained without them",
-            remedy="Judge another bundle; on the patients that it has seen its figures would mean nothing.",
-            code="bundle_saw_test",
-        )
-    if taken := seen & set(pseudonyms(theirs)):
-        raise LeakError(
+    names = slices["patient_id"].unique()
+    ours, leaked = set(pseudonyms(names)), set(pseudonyms(theirs))
+    trained, tuned = (_listed(card, key) for key in (PATIENTS, TUNED_ON))
+    others = "Take another bundle; on patients that it has seen no figure means anything."
+    accept = "Or, if they are other people, accept the pairs by name: `plainscan leak RUN --accepted FILE`."
+    of_all = f"of {counted(len(names), 'patient identifiers')} to {purpose}"
+    if shared := trained & ours:
+        raise _saw(f"this bundle was trained on {len(shared)} {of_all}", bundle, others)
+    if taken := trained & leaked:
+        found = (
             f"this bundle was trained on {counted(len(taken), 'patient identifiers')} that `leak` takes for those of "
-            "patients to judge",
-            where=f"--model {bundle}",
-            expected="a bundle that was trained without them",
-            remedy="Judge another bundle. Or, if they are other people, accept the pairs by name: `plainscan leak RUN "
-            "--accepted FILE`.",
-            code="bundle_saw_test",
         )
+        raise _saw(f"{found}patients to {purpose}", bundle, f"{others} {accept}")
+    if purpose == "judge" and (shared := tuned & ours):
+        found = f"probabilities and thresholds of this bundle were chosen on {len(shared)} {of_all}"
+        raise _saw(found, bundle, "Judge it on the others: --split test, where the split keeps them apart.")
+
+
+def _listed(card: Card, key: str) -> set[str]:
+    known = card.provenance.get(key)
+    return set(known if isinstance(known, list) else ())
+
+
+def _saw(found: str, bundle: Path, remedy: str) -> LeakError:
+    return LeakError(
+        found,
+        where=f"--model {bundle}",
+        expected="a bundle that was made without them",
+        remedy=remedy,
+        code="bundle_saw_test",
+    )
 
 
 def _name(card: Card, split: str) -> str:

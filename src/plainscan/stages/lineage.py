@@ -24,6 +24,7 @@ from plainscan.storage import file_hash
 from plainscan.tables import COHORT, PREPARED, SLICE_KEY, read
 
 PATIENTS: Final = "training_patients_sha256"  # key in a card's provenance
+TUNED_ON: Final = "tuning_patients_sha256"  # the same of those on whom probabilities and thresholds were chosen
 FINE: Final = "-fine"  # ending of a network's name: the same trunk under another head
 _SALT: Final = "plainscan training patient\0"
 _DIGITS: Final = 16  # 64 bits: two of a million patients meet with a chance of 3 in 10 million

@@ -71,13 +71,18 @@ def quantize(bundle: Path, world: Path, others: Sequence[Path] = ()) -> Int8:
     whence = f"{train.height} training slices of the synthetic world"
     first = card.model_copy(update={"int8": Int8(ranges=ranges, measured_on=whence, checks=(_UNCHECKED,))})
     engines = Model(model, card), Model(model, first, engine="int8")
-    checks = [compared(*engines, world, "tune", "tuning slices of the synthetic world")]
-    checks += [compared(*engines, run, None, _name(run)) for run in others]
+    tune = _rows(world, "tune")
+    checks = [compared(*engines, world, tune, "tuning slices of the synthetic world")]
+    for run in others:
+        rows = _rows(run)
+        checks.append(
+            compared(*engines, run, rows, f"slices of {counted(rows['patient_id'].n_unique(), 'other patients')}")
+        )
     int8 = Int8(ranges=ranges, measured_on=whence, checks=tuple(checks))
     write_bundle(bundle, model, card.model_copy(update={"int8": int8}))
     if (bundle / SUMS_FILE).is_file():
         write_sums(bundle)
-    _report(int8)
+    report(int8)
     return int8
 
 
@@ -112,17 +117,17 @@ def measured_ranges(card: Card, model: bytes, slices: RunSlices, rows: pl.DataFr
     return {name: (_short(a), _short(b)) for name, a, b in zip(names, low, high, strict=True)}
 
 
-def compared(plain: Model, integers: Model, run: Path, split: str | None, data: str) -> Int8Check:
-    """What integers change on a run's slices, as its decisions are made: each among its neighbors.
+def compared(plain: Model, integers: Model, run: Path, rows: pl.DataFrame, data: str) -> Int8Check:
+    """What integers change on slices, as decisions are made: each among its neighbors.
 
     Args:
         plain: The bundle on float32.
         integers: The same on int8.
         run: A run folder with prepared slices.
-        split: Whose slices; None for all.
+        rows: Of its prepared table; about ``COMPARED`` of them are scored, whole series spread evenly.
         data: What the card calls them.
     """
-    rows, slices = _whole_series(run, split, COMPARED), RunSlices(run)
+    rows, slices = _whole_series(rows, COMPARED), RunSlices(run)
     slices.check(rows, plain.card)
     threshold = operating_point(plain.card, "slice").threshold
     hu = np.stack([slices.hu(row) for row in rows.to_dicts()])
@@ -145,6 +150,16 @@ def compared(plain: Model, integers: Model, run: Path, split: str | None, data: 
     )
 
 
+def compared_on_all(plain: Model, integers: Model, runs: Sequence[Path]) -> list[Int8Check]:
+    """The same on all prepared slices of each of some runs, of other patients than the first check's."""
+    checks = []
+    for run in runs:
+        rows = _rows(run)
+        patients = counted(rows["patient_id"].n_unique(), "other patients")
+        checks.append(compared(plain, integers, run, rows, f"slices of {patients}"))
+    return checks
+
+
 def _fall(logits: list[Any], label: Any) -> float | None:
     if not 0 < label.sum() < len(label):
         return None
@@ -158,15 +173,14 @@ def _some(run: Path, split: str, most: int) -> pl.DataFrame:
     return rows[_spread(rows.height, most)]
 
 
-def _whole_series(run: Path, split: str | None, most: int) -> pl.DataFrame:
+def _whole_series(rows: pl.DataFrame, most: int) -> pl.DataFrame:
     """About so many rows of the prepared table, spread evenly and no slice without its neighbors."""
-    rows = _rows(run, split)
     series = rows["series_uid"].unique(maintain_order=True)
     chosen = series[_spread(len(series), max(1, len(series) * most // rows.height))]
     return rows.filter(pl.col("series_uid").is_in(chosen.to_list()))
 
 
-def _rows(run: Path, split: str | None) -> pl.DataFrame:
+def _rows(run: Path, split: str | None = None) -> pl.DataFrame:
     rows = read(run, PREPARED)
     rows = rows if split is None else rows.filter(pl.col("split") == split)
     if rows.is_empty():
@@ -185,16 +199,12 @@ def _spread(count: int, most: int) -> list[int]:
     return chosen
 
 
-def _name(run: Path) -> str:
-    rows = read(run, PREPARED)
-    return f"slices of {counted(rows['patient_id'].n_unique(), 'other patients')}"
-
-
 def _short(value: float) -> float:
     return float(f"{value:.{DIGITS}g}")
 
 
-def _report(int8: Int8) -> None:
+def report(int8: Int8) -> None:
+    """Say what was found."""
     for check in int8.checks:
         fall = "not defined" if check.auc_fall is None else f"{check.auc_fall:+.4f}"
         say(

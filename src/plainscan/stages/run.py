@@ -17,7 +17,7 @@ from plainscan.experiment import Experiment, read_experiment
 from plainscan.stages.record import say
 
 SHARED_STAGES: Final = ("phantom", "world", "images", "fetch", "scan", "select", "label", "score", "slices", "disagree")
-UNIT_STAGES: Final = ("split", "prepare", "account", "leak", "train", "evaluate")
+UNIT_STAGES: Final = ("split", "prepare", "account", "leak", "train", "calibrate", "evaluate")
 # What the stages from split on read of the shared ones; linked into each unit's folder.
 SHARED_FILES: Final = (
     *("catalogue.parquet", "rejects.parquet", "exclusions.parquet", "cohort.parquet", "labels.parquet"),

@@ -29,7 +29,7 @@ from plainscan.findings import ANY_FINDING, FINDING_KEYS
 from plainscan.inference.engine import Model, operating_point
 from plainscan.inference.held_out import RunSlices
 from plainscan.inference.predict import score
-from plainscan.stages.lineage import PATIENTS, check_trained_here
+from plainscan.stages.lineage import PATIENTS, TUNED_ON, check_trained_here
 from plainscan.stages.record import say, track
 from plainscan.storage import file_hash
 from plainscan.tables import PREPARED, read
@@ -68,18 +68,19 @@ def ship(run: Path, recipe: Path, notes: Path, target: Path = SHIPPED_FOLDER) ->
     """
     said = make_section(Notes, **tomllib.loads(notes.read_text(encoding="utf-8")))
     card, model = read_card(run / "model"), (run / "model" / MODEL_FILE).read_bytes()
-    world = _world(run, card)
+    world = world_of(run)
+    _check_start(run, card)
     half = _halved(model)
     rounded = card.model_copy(update={"model_sha256": hashlib.sha256(half).hexdigest()})
     rows = read(run, PREPARED).filter(pl.col("split") == "tune")
     change = measured(Model(model, card), Model(half, rounded), RunSlices(run), rows)
     _refuse_visible(change, card.name)
     asked = {k: v for k, v in tomllib.loads(recipe.read_text(encoding="utf-8")).items() if k != "out"}
-    trained = {"trained_as": card.model_sha256, "stored_as_float16": change, PATIENTS: []}
+    trained = {"trained_as": card.model_sha256, "stored_as_float16": change, PATIENTS: [], TUNED_ON: []}
     filled = rounded.model_copy(
         update={**dict(said), "world": world, "recipe": asked, "provenance": {**card.provenance, **trained}}
     )
-    _put(target, half, filled)
+    put(target, half, filled)
     return filled
 
 
@@ -92,7 +93,8 @@ def _halved(model: bytes) -> bytes:
     return half
 
 
-def _put(target: Path, model: bytes, card: Card) -> None:
+def put(target: Path, model: bytes, card: Card) -> None:
+    """Put a bundle that is to be shipped in its place, with the hashes of its files."""
     target.mkdir(parents=True, exist_ok=True)
     write_bundle(target, model, card)
     write_sums(target)
@@ -101,9 +103,12 @@ def _put(target: Path, model: bytes, card: Card) -> None:
     say(f"ship: {card.name}, {size / 1e6:.1f} MB, SHA-256 {card.model_sha256}")
 
 
-def _world(run: Path, card: Card) -> str:
-    """The version of the synthetic world that a run's slices were made by, and nothing else."""
-    check_trained_here(card, run)
+def world_of(run: Path) -> str:
+    """The version of the synthetic world that a run's prepared slices were made by, and nothing else.
+
+    Raises:
+        SourceError: They were not, as far as the run's record tells.
+    """
     record = run / "world.run.json"
     known = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else {}
     if known.get("outputs", {}).get("prepared.parquet") != file_hash(PREPARED.path(run)):
@@ -112,6 +117,11 @@ def _world(run: Path, card: Card) -> str:
             where=str(PREPARED.path(run)),
             expected="synthetic slices alone: what is shipped has seen no patient",
         )
+    return str(known["rules"]).split()[0]
+
+
+def _check_start(run: Path, card: Card) -> None:
+    check_trained_here(card, run)
     init = card.provenance.get("settings", {}).get("init")
     if init is not None and "world" not in init:
         raise SourceError(
@@ -119,7 +129,6 @@ def _world(run: Path, card: Card) -> str:
             where=str(run / "model"),
             expected="a start from random weights, or from weights that saw synthetic slices alone",
         )
-    return str(known["rules"]).split()[0]
 
 
 def measured(before: Model, after: Model, slices: RunSlices, rows: pl.DataFrame) -> dict[str, float]:

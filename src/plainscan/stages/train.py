@@ -16,22 +16,29 @@ import polars as pl
 from numpy.typing import NDArray
 
 import plainscan
-from plainscan.bundle import Calibration, Card, OperatingPoint, located, write_bundle
+from plainscan.bundle import Calibration, Card, located, write_bundle
 from plainscan.config import TrainSettings
 from plainscan.errors import ConfigError, LabelError, MissingPartError
-from plainscan.evaluation.calibration import IDENTITY, fit_platt, sigmoid
+from plainscan.evaluation.calibration import sigmoid
 from plainscan.evaluation.metrics import auc_of, log_loss, once
-from plainscan.evaluation.operating_point import choose_operating_point
-from plainscan.evaluation.units import study_labels
 from plainscan.findings import ANY_FINDING, FINDING_KEYS
 from plainscan.inference.context import REACH_MM, Place, among_neighbors
 from plainscan.inference.engine import Model
 from plainscan.inference.held_out import row_place
-from plainscan.inference.predict import calibrated, score, study_probability
+from plainscan.inference.predict import calibrated, score
 from plainscan.stages.chain import check_fresh
 from plainscan.stages.leak import refuse_leaks
-from plainscan.stages.lineage import PATIENTS, check_init, known_as, origin, training_patients
+from plainscan.stages.lineage import (
+    PATIENTS,
+    TUNED_ON,
+    check_init,
+    known_as,
+    origin,
+    pseudonyms,
+    training_patients,
+)
 from plainscan.stages.record import Counts, fingerprint, recorded, say, track
+from plainscan.stages.tuning import choose_points, fit_calibration, of_studies, split_counts
 from plainscan.storage import file_hash
 from plainscan.tables import MANIFEST, PREPARED, SHARD_FOLDER, SPLITS, read
 
@@ -114,9 +121,13 @@ def _work(folder: Path, settings: TrainSettings, group: Group) -> Counts:
     card = bare_card(settings, trainer.task.slices, model)
     tune = _open(folder, prepared, "tune")
     alone = logits_of(Model(model, card), tune, np.arange(len(tune)), "calibrate")
-    logits = among_neighbors(alone, _places(prepared.filter(pl.col("split") == "tune")), card.context_mm)
-    calibration = _calibration(logits, tune.labels)
-    points = _operating_points(prepared, calibrated(logits, calibration), tune.labels, settings.target_sensitivity)
+    tuning = prepared.filter(pl.col("split") == "tune")
+    logits = among_neighbors(alone, _places(tuning), card.context_mm)
+    calibration = fit_calibration(logits, tune.labels)
+    probability, target = calibrated(logits, calibration), settings.target_sensitivity
+    points = choose_points(tuning, prepared, probability, tune.labels, target)
+    if not of_studies(points):
+        say("train: tune holds studies of one class only; no operating point at study level")
     figures = _figures(logits, tune.labels)
     provenance = _provenance(folder, settings, prepared) | {
         "precision": trainer.precision,
@@ -239,70 +250,19 @@ def _figures(logits: Logits, labels: NDArray[np.float32]) -> dict[str, float]:
     return {"tune_auc": auc_of(logit, label), "tune_loss": loss, "tune_slices": len(label)}
 
 
-def _calibration(logits: Logits, labels: NDArray[np.float32]) -> tuple[Calibration, ...]:
-    """Platt scaling, finding by finding; the identity where tune cannot tell."""
-    result = []
-    for i, finding in enumerate(FINDING_KEYS):
-        known = ~np.isnan(labels[:, i])
-        fitted = fit_platt(logits[known, i], labels[known, i])
-        if fitted is IDENTITY:  # the logits do not rise with the label: nothing was fitted
-            result.append(Calibration(finding=finding))
-            continue
-        slope, intercept = fitted
-        result.append(Calibration(finding=finding, slope=slope, intercept=intercept, fitted_on="tune"))
-    return tuple(result)
-
-
-def _operating_points(
-    prepared: pl.DataFrame, probability: NDArray[np.float64], labels: NDArray[np.float32], target: float
-) -> tuple[OperatingPoint, ...]:
-    """One a finding at slice level where tune holds both classes; and one for any finding at study level."""
-    points = [_point("slice", key, probability[:, i], labels[:, i], target) for i, key in enumerate(FINDING_KEYS)]
-    studies = prepared.filter(pl.col("split") == "tune")["study_uid"].to_numpy()
-    groups = [np.flatnonzero(studies == uid) for uid in dict.fromkeys(studies)]
-    # from all slices of a study, also those in another split: a study is ill or not as a whole
-    known = dict(study_labels(prepared).select("study_uid", ANY_FINDING).iter_rows())
-    truth = np.array([known[uid] for uid in dict.fromkeys(studies)], np.float32)  # None becomes NaN
-    study = np.array([study_probability(probability[g, 0]) for g in groups])
-    points.append(_point("study", ANY_FINDING, study, truth, target))
-    if points[-1] is None:
-        say("train: tune holds studies of one class only; no operating point at study level")
-    return tuple(point for point in points if point is not None)
-
-
-def _point(
-    level: Any, finding: str, probability: NDArray[np.float64], labels: NDArray[np.float32], target: float
-) -> OperatingPoint | None:
-    known = ~np.isnan(labels)
-    choice = choose_operating_point(probability[known], labels[known], target)
-    if choice is None:
-        return None
-    rule = f"highest specificity with sensitivity >= {target:g}"
-    return OperatingPoint(level=level, finding=finding, rule=rule, chosen_on="tune", **choice._asdict())
-
-
 def _provenance(folder: Path, settings: TrainSettings, prepared: pl.DataFrame) -> dict[str, Any]:
     """Where the weights come from; no path of a machine."""
     asked = settings.model_dump(mode="json")
     if settings.init is not None:
         asked["init"] = origin(settings.init)
-    manifest = MANIFEST.path(folder)
+    manifest, known = MANIFEST.path(folder), known_as(folder, prepared)
     return {
         "manifest_sha256": file_hash(manifest) if manifest.is_file() else None,
         "prepared_sha256": file_hash(PREPARED.path(folder)),
-        "splits": {split: _split_counts(prepared.filter(pl.col("split") == split)) for split in SPLITS},
+        "splits": {split: split_counts(prepared.filter(pl.col("split") == split)) for split in SPLITS},
         "settings": asked,
-        PATIENTS: training_patients(known_as(folder, prepared), settings.init),
+        PATIENTS: training_patients(known, settings.init),
+        TUNED_ON: pseudonyms(known.filter(pl.col("split") == "tune")["patient_id"]),
         "seed": settings.seed,
         "torch": importlib.metadata.version("torch"),
-    }
-
-
-def _split_counts(frame: pl.DataFrame) -> dict[str, int]:
-    return {
-        "patients": frame["patient_id"].n_unique(),
-        "studies": frame["study_uid"].n_unique(),
-        "slices": frame.height,
-        ANY_FINDING: int((frame[ANY_FINDING] == 1).sum()),
-        "no_finding": int((frame[ANY_FINDING] == 0).sum()),
     }

@@ -1,0 +1,100 @@
+"""What a bundle's card learns from tuning slices: how logits become probabilities, and where a finding begins."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Literal
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from plainscan.bundle import Calibration, OperatingPoint
+from plainscan.evaluation.calibration import IDENTITY, fit_platt
+from plainscan.evaluation.operating_point import choose_operating_point
+from plainscan.evaluation.units import study_labels
+from plainscan.findings import ANY_FINDING, FINDING_KEYS
+from plainscan.inference.predict import study_probability
+
+
+def fit_calibration(
+    logits: NDArray[np.float32], labels: NDArray[np.float32], source: str = "tune"
+) -> tuple[Calibration, ...]:
+    """Platt scaling, finding by finding; the identity where the slices cannot tell.
+
+    Args:
+        logits: (slices, findings).
+        labels: (slices, findings): 1 present, 0 absent, NaN not known.
+        source: What the card calls these slices.
+    """
+    result = []
+    for i, finding in enumerate(FINDING_KEYS):
+        known = ~np.isnan(labels[:, i])
+        fitted = fit_platt(logits[known, i], labels[known, i])
+        if fitted is IDENTITY:  # the logits do not rise with the label: nothing was fitted
+            result.append(Calibration(finding=finding))
+            continue
+        slope, intercept = fitted
+        result.append(Calibration(finding=finding, slope=slope, intercept=intercept, fitted_on=source))
+    return tuple(result)
+
+
+def choose_points(
+    rows: pl.DataFrame,
+    prepared: pl.DataFrame,
+    probability: NDArray[np.float64],
+    labels: NDArray[np.float32],
+    target: float,
+    source: str = "tune",
+) -> tuple[OperatingPoint, ...]:
+    """One a finding at slice level where the slices hold both classes; and one for any finding at study level.
+
+    Args:
+        rows: The slices, of the prepared table.
+        prepared: All of that table: a study is ill or not as a whole, also by its slices in another split.
+        probability: (slices, findings), calibrated.
+        labels: (slices, findings): 1 present, 0 absent, NaN not known.
+        target: Least sensitivity.
+        source: What the card calls these slices.
+    """
+    choose = partial(_point, target=target, source=source)
+    points = [choose("slice", key, probability[:, i], labels[:, i]) for i, key in enumerate(FINDING_KEYS)]
+    studies = rows["study_uid"].to_numpy()
+    groups = [np.flatnonzero(studies == uid) for uid in dict.fromkeys(studies)]
+    known = dict(study_labels(prepared).select("study_uid", ANY_FINDING).iter_rows())
+    truth = np.array([known[uid] for uid in dict.fromkeys(studies)], np.float32)  # None becomes NaN
+    study = np.array([study_probability(probability[g, 0]) for g in groups])
+    points.append(choose("study", ANY_FINDING, study, truth))
+    return tuple(point for point in points if point is not None)
+
+
+def _point(
+    level: Literal["slice", "study"],
+    finding: str,
+    probability: NDArray[np.float64],
+    labels: NDArray[np.float32],
+    target: float,
+    source: str,
+) -> OperatingPoint | None:
+    known = ~np.isnan(labels)
+    choice = choose_operating_point(probability[known], labels[known], target)
+    if choice is None:
+        return None
+    rule = f"highest specificity with sensitivity >= {target:g}"
+    return OperatingPoint(level=level, finding=finding, rule=rule, chosen_on=source, **choice._asdict())
+
+
+def of_studies(points: tuple[OperatingPoint, ...]) -> bool:
+    """Whether studies have a threshold; they have none where all are of one class."""
+    return any(point.level == "study" for point in points)
+
+
+def split_counts(frame: pl.DataFrame) -> dict[str, int]:
+    """How much of what some rows of the prepared table hold, for a card."""
+    return {
+        "patients": frame["patient_id"].n_unique(),
+        "studies": frame["study_uid"].n_unique(),
+        "slices": frame.height,
+        ANY_FINDING: int((frame[ANY_FINDING] == 1).sum()),
+        "no_finding": int((frame[ANY_FINDING] == 0).sum()),
+    }
