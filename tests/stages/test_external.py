@@ -274,3 +274,27 @@ def test_an_altered_bundle_is_refused_with_both_hashes(labeled: Path, tmp_path: 
     (bundle / "model.onnx").write_bytes(b"altered")
     found = hashlib.sha256(b"altered").hexdigest()
     _refused(run, _settings(bundle), BundleError, f"model.onnx.*{found}.*{expected}")
+
+
+@pytest.mark.parametrize(("split", "slices"), [("test", 80), ("all", 240)])
+def test_slices_of_the_synthetic_world_are_judged_as_they_were_made(tmp_path: Path, split: str, slices: int) -> None:
+    run = tiny.run_folder(tmp_path / "run")
+    before = tables.PREPARED.path(run).read_bytes()
+    evaluate.run(run, _settings(_bundle(tmp_path / "bundle", **{PATIENTS: []}), split=split))
+    metrics = json.loads((_results(run) / "metrics.json").read_text(encoding="utf-8"))
+    assert metrics["counts"]["test_slices"] == slices
+    assert {"auc", "pointing_game"} <= {entry["figure"] for entry in metrics["figures"]}
+    assert any("synthetic" in line for line in metrics["limits"] + metrics["warnings"])
+    assert tables.PREPARED.path(run).read_bytes() == before
+
+
+def test_a_world_without_test_patients_or_of_another_size_is_refused(tmp_path: Path) -> None:
+    run = tiny.run_folder(tmp_path / "run")
+    for shard in (run / tables.SHARD_FOLDER).glob("*.npy"):
+        np.save(shard, np.load(shard)[..., ::2, ::2])
+    with pytest.raises(BundleError, match=r"expected \(planes, size, size\) = \(1, 64, 64\)"):
+        evaluate.run(run, _settings(_bundle(tmp_path / "bundle")))
+    frame = tables.read(run, tables.PREPARED).filter(pl.col("split") != "test")
+    tables.write(frame, run, tables.PREPARED)
+    with pytest.raises(SplitError, match=r"the test split is empty.*plainscan world --test"):
+        evaluate.run(run, _settings(_bundle(tmp_path / "bundle"), split="test"))

@@ -2,13 +2,14 @@
 
 Everything goes to a run folder of its own inside the run's, `external-<bundle>`: the slices prepared at the bundle's
 size, figures and report. So nothing of the run is overwritten, and nothing in it need be prepared, split or trained.
+Slices of `world` are judged as they were made, and must be of the bundle's size.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -26,7 +27,7 @@ from plainscan.stages.chain import check_fresh
 from plainscan.stages.joined import as_joined
 from plainscan.stages.lineage import PATIENTS, TUNED_ON, known_as, pseudonyms
 from plainscan.stages.twice import one_person
-from plainscan.tables import COHORT, LABELS, MANIFEST, SLICE_KEY, read, write
+from plainscan.tables import COHORT, LABELS, MANIFEST, PREPARED, SHARD_FOLDER, SLICE_KEY, read, write
 
 LINKED: Final = ("cohort.parquet", "truth.parquet", "truth", "flow.svg")  # what judging reads of the run's
 
@@ -71,13 +72,32 @@ def make_ready(folder: Path, settings: EvaluateSettings) -> Judgement:
         raise ConfigError(
             "this run's own model", where="--model", expected="another bundle", remedy="Leave --model out."
         )
-    card, slices = read_card(bundle), _chosen(folder, settings.split)
-    check_unseen(card, known_as(folder, slices), bundle, one_person(folder, slices["study_uid"].unique()))
+    card = read_card(bundle)
     target = folder / _name(card, settings.split)
+    if _of_world(folder):
+        write(_prepared(folder, settings.split), target, PREPARED)
+        _link(folder, target, (*LINKED, SHARD_FOLDER))
+        return Judgement(target, folder, bundle)
+    slices = _chosen(folder, settings.split)
+    check_unseen(card, known_as(folder, slices), bundle, one_person(folder, slices["study_uid"].unique()))
     write(slices, target, MANIFEST)
-    _link(folder, target)
+    _link(folder, target, LINKED)
     prepare.run(target, PrepareSettings(size=card.input_size, neighbors=card.neighbors))
     return Judgement(target, folder, bundle)
+
+
+def _of_world(folder: Path) -> bool:
+    """Whether a run folder has slices of `world` alone: prepared as they were made, of nobody."""
+    return PREPARED.path(folder).is_file() and not COHORT.path(folder).is_file()
+
+
+def _prepared(folder: Path, split: str) -> pl.DataFrame:
+    """The synthetic slices to judge, all of them in a split `test`."""
+    rows = read(folder, PREPARED)
+    chosen = rows if split == "all" else rows.filter(pl.col("split") == "test")
+    if chosen.is_empty():
+        raise _no_test("the test split is empty", PREPARED.path(folder), "Make them with `plainscan world --test`.")
+    return chosen.with_columns(split=pl.lit("test"))
 
 
 def _chosen(folder: Path, split: str) -> pl.DataFrame:
@@ -104,14 +124,14 @@ def _test_split(folder: Path) -> pl.DataFrame:
     known = MANIFEST.path(folder).is_file()
     slices = read(folder, MANIFEST).filter(pl.col("split") == "test") if known else pl.DataFrame()
     if slices.is_empty():
-        raise SplitError(
-            "the test split is empty" if known else "no slice has a split",
-            where=str(MANIFEST.path(folder)),
-            expected="slices kept for testing",
-            remedy="Judge all labeled slices (--split all), or run `plainscan split` with a larger --test.",
-            code="empty_test",
-        )
+        found = "the test split is empty" if known else "no slice has a split"
+        remedy = "Judge all labeled slices (--split all), or run `plainscan split` with a larger --test."
+        raise _no_test(found, MANIFEST.path(folder), remedy)
     return slices
+
+
+def _no_test(found: str, where: Path, remedy: str) -> SplitError:
+    return SplitError(found, where=str(where), expected="slices kept for testing", remedy=remedy, code="empty_test")
 
 
 def knows_its_patients(card: Card) -> bool:
@@ -173,8 +193,8 @@ def _name(card: Card, split: str) -> str:
     return f"external-{plain}-{card.model_sha256[:8]}{'' if split == 'all' else f'-{split}'}"
 
 
-def _link(folder: Path, target: Path) -> None:
-    for name in LINKED:
+def _link(folder: Path, target: Path, names: Iterable[str]) -> None:
+    for name in names:
         link = target / name
         if (folder / name).exists() and not link.exists():
             link.unlink(missing_ok=True)  # one that leads nowhere any more
