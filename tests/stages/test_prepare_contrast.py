@@ -39,6 +39,6 @@ def test_a_series_with_filled_vessels_is_left_out_and_a_plain_one_is_kept(tmp_pa
     labels = dict.fromkeys(FINDING_KEYS, 0)
     write(from_rows([{**row, **labels, "split": "train"} for row in rows], MANIFEST), tmp_path, MANIFEST)
     counts = prepare.run(tmp_path, PrepareSettings(size=64))
-    assert counts["excluded_by_code"] == f"contrast_seen {len(plain)}"
+    assert counts["excluded_by_code"] == [f"contrast_seen {len(plain)}"]
     assert read(tmp_path, PREPARED)["study_uid"].unique().to_list() == ["1.1"]
     assert counts["slices"] == len(plain)

@@ -113,7 +113,10 @@ def _work(folder: Path, settings: PrepareSettings) -> Counts:
     kept = [place for place in kept if place[:2] not in contrast]
     if not kept:
         raise SourceError(
-            "no slice is left", where=MANIFEST.name, expected="readable slices of plain scans", remedy=_why(excluded)
+            "no slice is left",
+            where=MANIFEST.name,
+            expected="readable slices of plain scans",
+            remedy=", ".join(_by_code(excluded)),
         )
     places = pl.DataFrame(kept, schema=_PLACE_SCHEMA, orient="row")
     write(manifest.join(places, on=SLICE_KEY, how="inner", maintain_order="right"), folder, PREPARED)
@@ -135,15 +138,16 @@ def _remove_leftovers(folder: Path) -> None:
 def _counts(kept: int, shards: int, excluded: list[tuple[tuple[Any, ...], str]]) -> Counts:
     counts: Counts = {"slices": kept, "shards": shards, "excluded": len(excluded)}
     if excluded:
-        say(f"prepare: {counted(len(excluded), 'slices')} left out: {_why(excluded)}")
+        by_code = _by_code(excluded)
+        say(f"prepare: {counted(len(excluded), 'slices')} left out: {', '.join(by_code)}")
         names = [f"{key[2]}#{key[3]} {code}" for key, code in excluded[:NAMED]]
-        counts["excluded_by_code"] = _why(excluded)
-        counts["excluded_slices"] = "; ".join(names) + ("; …" if len(excluded) > NAMED else "")
+        counts["excluded_by_code"] = by_code
+        counts["excluded_slices"] = [*names, *(["…"] if len(excluded) > NAMED else [])]
     return counts
 
 
-def _why(excluded: list[tuple[tuple[Any, ...], str]]) -> str:
-    return ", ".join(f"{code} {count}" for code, count in sorted(Counter(code for _, code in excluded).items()))
+def _by_code(excluded: list[tuple[tuple[Any, ...], str]]) -> list[str]:
+    return [f"{code} {count}" for code, count in sorted(Counter(code for _, code in excluded).items())]
 
 
 def pieces(manifest: pl.DataFrame, series: pl.DataFrame, neighbors: int) -> Iterator[Piece]:

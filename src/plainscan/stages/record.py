@@ -30,7 +30,7 @@ from plainscan.counted import counted
 from plainscan.errors import StorageError, printable, storage_error
 from plainscan.storage import file_hash, whole_file
 
-Counts = dict[str, int | float | str]
+Counts = dict[str, int | float | str | list[str]]  # a list is for the record, not for the terminal
 T = TypeVar("T")
 
 QUIET_S: Final = 30.0  # without a terminal: often enough to see that it lives, too seldom to fill a log
@@ -206,7 +206,8 @@ def _recorded(path: Path, asked: dict[str, Any], work: Callable[[], Counts], out
     with whole_file(path) as partial:
         text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
         partial.write_text(text, encoding="utf-8", errors="backslashreplace")
-    say(f"{stage}: {', '.join(counted(value, key) for key, value in counts.items())} ({seconds:.1f} s)")
+    said = [counted(value, key) for key, value in counts.items() if not isinstance(value, list)]
+    say(f"{stage}: {', '.join(said)} ({seconds:.1f} s)")
     return counts
 
 
