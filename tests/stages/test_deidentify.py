@@ -129,6 +129,13 @@ def test_a_source_that_is_not_there_leaves_no_key_behind(tmp_path: Path) -> None
     assert not (tmp_path / "keys").exists()
 
 
+def test_a_source_without_a_file_leaves_no_key_behind(tmp_path: Path) -> None:
+    (tmp_path / "unmounted" / "archive").mkdir(parents=True)
+    with pytest.raises(SourceError, match="no DICOM image or report among 0 files"):
+        run(tmp_path, source=tmp_path / "unmounted", key=tmp_path / "keys" / "cohort.key")
+    assert not (tmp_path / "keys").exists()
+
+
 @pytest.mark.parametrize("key", ["in/cohort.key", "link/cohort.key"])
 def test_a_key_inside_the_source_is_refused_for_nothing_is_written_there(tmp_path: Path, key: str) -> None:
     chosen = settings(tmp_path, key=tmp_path / key)

@@ -47,7 +47,9 @@ def run(folder: Path, settings: DeidentifySettings) -> Counts:
         refuse_inside(place, settings.source)
     _refuse_among_results(folder, sources, settings.key)
     refuse_foreign(folder, records)
-    split_source(settings.source)  # a source that is not there must not leave a key behind
+    split_source(settings.source)  # a source that is not there, or holds nothing, must not leave a key behind
+    if settings.source.is_dir() and not any(path.is_file() for path in settings.source.rglob("*")):
+        raise _nothing(settings.source, 0)
     key = read_key(settings.key) if settings.key.exists() else _new_key(settings.key)
     records.mkdir(mode=0o700, parents=True, exist_ok=True)
     return recorded(
