@@ -134,6 +134,15 @@ def test_figures_that_a_threshold_changes_are_not_carried_over(run: Path, tmp_pa
     assert [item.figure for item in card.figures] == ["auc", "auc_within_height"]
 
 
+def test_what_was_known_of_the_old_thresholds_is_not_said_of_the_new_ones(run: Path, tmp_path: Path) -> None:
+    known = (
+        "Thin blood beside bone",
+        "The slice threshold calls 62% a finding",
+        "Thresholds are rough",
+    )
+    assert made(run, bundle(tmp_path / "bundle", known_failures=known)).known_failures == known[:1]
+
+
 def test_integers_are_checked_at_the_new_thresholds(run: Path, tmp_path: Path) -> None:
     model = tiny.network(np.random.default_rng(1))
     ranges = {name: (0.0, 1.0 if name == "image" else 40.0) for name in measured_tensors(model)}

@@ -37,6 +37,7 @@ from plainscan.tables import PREPARED, SHARD_FOLDER, read
 CALIBRATED_FOLDER: Final = "calibrated"
 ENDING: Final = "-calibrated"  # of the bundle's name
 STAYS_TRUE: Final = "auc"  # beginning of the names of figures that neither probability nor threshold changes
+ABOUT_THRESHOLDS: Final = "threshold"  # in a known failure: it is about others than these
 UNFITTED: Final = Calibration(finding=ANY_FINDING).fitted_on
 
 
@@ -89,6 +90,7 @@ def _work(folder: Path, settings: CalibrateSettings, bundle: Path, card: Card) -
             "name": card.name.removesuffix(ENDING) + ENDING,
             "calibration": calibration,
             "operating_points": (*points, *_before(points, card)),
+            "known_failures": tuple(text for text in card.known_failures if ABOUT_THRESHOLDS not in text.lower()),
             "figures": tuple(item for item in card.figures if item.figure.startswith(STAYS_TRUE)),
             "provenance": {**card.provenance, "calibrated": origin, TUNED_ON: pseudonyms(patients["patient_id"])},
         }
