@@ -208,3 +208,19 @@ def test_predicting_with_shipped_weights_that_are_altered_exits_with_2_and_names
     said = capsys.readouterr().err
     assert f"plainscan/weights/model.onnx: SHA-256 {file_hash(model)}; expected SHA-256 {before}" in said
     assert not (tmp_path / "o").exists()
+
+
+@pytest.mark.parametrize("closed", ["2>&-", "1>&- 2>&-"])
+def test_a_message_never_lands_among_the_results_because_its_stream_is_closed(closed: str, tmp_path: Path) -> None:
+    line = f'"$0" -m plainscan scan "$1" --out "$2" {closed}'
+    shell = ["bash", "-c", line, sys.executable, str(tmp_path / "missing"), str(tmp_path / "run")]
+    done = subprocess.run(shell, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+
+
+@pytest.mark.parametrize("closed", ["2>&-", "1>&- 2>&-"])
+def test_work_is_done_though_the_streams_are_closed(closed: str, tmp_path: Path) -> None:
+    line = f'"$0" -m plainscan phantom --patients 1 --size 256 --slices 3 3 --out "$1" {closed}'
+    done = subprocess.run(["bash", "-c", line, sys.executable, str(tmp_path / "run")], capture_output=True, check=False)
+    assert done.returncode == 0
+    assert (tmp_path / "run" / "phantom.run.json").is_file()

@@ -245,6 +245,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit: 0 done, 2 yours to mend, 1 ours."""
     # NumPy's own threads would compete with ONNX Runtime's and torch's; our matrices are small.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    _open_closed_streams()
     given = sys.argv[1:] if arguments is None else arguments
 
     def call() -> None:
@@ -252,6 +253,13 @@ def main(arguments: list[str] | None = None) -> None:
         app(_spread_window(given), standalone_mode=True)
 
     sys.exit(_guard(call))
+
+
+def _open_closed_streams() -> None:
+    """Let a stream that was closed lead nowhere, so that no message lands in another and no file has its number."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115  # until we end
 
 
 def _guard(call: Callable[[], object]) -> int:
