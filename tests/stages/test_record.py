@@ -90,6 +90,19 @@ def test_a_record_that_is_not_json_is_no_record(work: Work) -> None:
     assert work.runs == 2
 
 
+def test_a_look_at_a_folder_that_takes_long_says_how_many_files_it_has_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a/1", "b/2", "b/3"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    quick = fingerprint(tmp_path)
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(record, "QUIET_S", 0.0)
+    assert fingerprint(tmp_path) == quick
+    assert capsys.readouterr().err.splitlines()[-1] == f"files seen in {tmp_path.name}: 2"
+
+
 def test_a_folders_fingerprint_changes_with_its_files(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("1", encoding="utf-8")
     before = fingerprint(tmp_path)

@@ -83,14 +83,18 @@ def fingerprint(path: Path) -> str:
     if path.is_file():
         return file_hash(path)
     digest = hashlib.sha256()
-    for parent, folders, names in os.walk(path):  # a folder at a time: a share may hold millions of files
-        folders.sort()
-        for file in (Path(parent, name) for name in sorted(names)):
-            if file.is_file():
-                status = file.stat()
-                name = os.fsencode(file.relative_to(path))  # a name need not be UTF-8
-                digest.update(name + f"\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+    for file in _said(_files(path), f"files seen in {path.name}", None):
+        status = file.stat()
+        name = os.fsencode(file.relative_to(path))  # a name need not be UTF-8
+        digest.update(name + f"\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
     return digest.hexdigest()
+
+
+def _files(path: Path) -> Iterator[Path]:
+    """The files in a folder, in order; a folder at a time, as a share may hold millions of files."""
+    for parent, folders, names in os.walk(path):
+        folders.sort()
+        yield from (file for file in (Path(parent, name) for name in sorted(names)) if file.is_file())
 
 
 def refuse_inside(folder: Path, source: Path) -> None:
