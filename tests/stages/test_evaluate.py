@@ -19,6 +19,7 @@ from plainscan.config import EvaluateSettings
 from plainscan.errors import BundleError, LeakError, SplitError, TableError, UserError
 from plainscan.findings import ANY_FINDING, FINDING_KEYS
 from plainscan.stages import evaluate
+from plainscan.stages.lineage import PATIENTS, TUNED_ON
 from plainscan.storage import file_hash
 
 
@@ -208,10 +209,11 @@ def test_a_bundle_of_another_split_is_refused_before_a_look(tmp_path: Path) -> N
     evaluate.run(folder, QUICK)
 
 
-def test_pseudonyms_of_training_patients_stay_in_the_bundle(tmp_path: Path) -> None:
+@pytest.mark.parametrize("key", [PATIENTS, TUNED_ON])
+def test_pseudonyms_of_patients_stay_in_the_bundle(tmp_path: Path, key: str) -> None:
     folder = tiny.run_folder(tmp_path / "r", patients=9)
     model = tiny.network(np.random.default_rng(1))
-    known = {"training_patients_sha256": ["0123456789abcdef"], "seed": 5}
+    known = {key: ["0123456789abcdef"], "seed": 5}
     write_bundle(folder / "model", model, tiny.card(model, provenance=known))
     evaluate.run(folder, QUICK)
     assert _metrics(folder)["provenance"]["training"] == {"seed": 5}

@@ -35,7 +35,7 @@ from plainscan.stages.chain import check_fresh
 from plainscan.stages.external import Judgement, knows_its_patients, make_ready
 from plainscan.stages.leak import accepted_note, refuse_leaks
 from plainscan.stages.leak_meter import meter_plot
-from plainscan.stages.lineage import PATIENTS, check_trained_here, start_note
+from plainscan.stages.lineage import PATIENTS, TUNED_ON, check_trained_here, start_note
 from plainscan.stages.looks import LOOKS_FILE, count_look
 from plainscan.stages.record import Counts, recorded, say, track
 from plainscan.stages.slices import decided_note
@@ -346,7 +346,7 @@ def _provenance(run_: _Run) -> dict[str, Any]:
         "numpy": np.__version__,
         "onnxruntime": importlib.metadata.version("onnxruntime"),
         "engine": run_.model.engine,
-        "training": {key: value for key, value in card.provenance.items() if key != PATIENTS},
+        "training": {key: value for key, value in card.provenance.items() if key not in (PATIENTS, TUNED_ON)},
     }
 
 
