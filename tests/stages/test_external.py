@@ -225,13 +225,9 @@ def test_a_bundle_that_has_seen_whom_leak_takes_for_a_judged_patient_is_refused(
     where = dict(tables.read(run, tables.MANIFEST).select("patient_id", "split").iter_rows())
     seen, judged = (next(name for name, side in where.items() if side == wanted) for wanted in ("train", "test"))
     _leaks(run, (seen, judged))
-    bundle = _bundle(tmp_path / "bundle", **{PATIENTS: pseudonyms([seen])})
-    _refused(
-        run,
-        _settings(bundle, split="test"),
-        LeakError,
-        "trained on 1 patient identifier that `leak` takes",
-    )
+    for key, said in ((PATIENTS, "bundle was trained on"), (TUNED_ON, "thresholds of this bundle were chosen on")):
+        bundle = _bundle(tmp_path / key, **{PATIENTS: [], key: pseudonyms([seen])})
+        _refused(run, _settings(bundle, split="test"), LeakError, f"{said} 1 patient identifier that `leak` takes")
 
 
 def test_a_bundle_whose_thresholds_were_chosen_on_some_of_the_patients_is_refused(

@@ -163,13 +163,19 @@ def check_unseen(
     if shared := trained & ours:
         raise _saw(f"this bundle was trained on {len(shared)} {of_all}", bundle, others)
     if taken := trained & leaked:
-        found = (
-            f"this bundle was trained on {counted(len(taken), 'patient identifiers')} that `leak` takes for those of "
-        )
-        raise _saw(f"{found}patients to {purpose}", bundle, f"{others} {accept}")
-    if purpose == "judge" and (shared := tuned & ours):
-        found = f"probabilities and thresholds of this bundle were chosen on {len(shared)} {of_all}"
-        raise _saw(found, bundle, "Judge it on the others: --split test, where the split keeps them apart.")
+        raise _saw(f"this bundle was trained on {_taken(taken, purpose)}", bundle, f"{others} {accept}")
+    if purpose != "judge":
+        return
+    chosen = "probabilities and thresholds of this bundle were chosen on"
+    apart = "Judge it on the others: --split test, where the split keeps them apart."
+    if shared := tuned & ours:
+        raise _saw(f"{chosen} {len(shared)} {of_all}", bundle, apart)
+    if taken := tuned & leaked:
+        raise _saw(f"{chosen} {_taken(taken, purpose)}", bundle, f"{apart} {accept}")
+
+
+def _taken(names: Collection[str], purpose: str) -> str:
+    return f"{counted(len(names), 'patient identifiers')} that `leak` takes for those of patients to {purpose}"
 
 
 def _listed(card: Card, key: str) -> set[str]:
