@@ -14,6 +14,7 @@ from plainscan.bundle import MODEL_FILE, Calibration, Card, Int8, Int8Check, Mea
 from plainscan.config import CalibrateSettings
 from plainscan.errors import BundleError, ConfigError, LabelError, LeakError, SplitError, UserError
 from plainscan.evaluation.calibration import fit_platt
+from plainscan.evaluation.hemorrhage import ANY_HEMORRHAGE
 from plainscan.findings import ANY_FINDING, FINDING_KEYS
 from plainscan.inference.engine import load
 from plainscan.inference.held_out import RunSlices, score_slices
@@ -132,6 +133,15 @@ def test_figures_that_a_threshold_changes_are_not_carried_over(run: Path, tmp_pa
     )
     card = made(run, bundle(tmp_path / "bundle", figures=figures))
     assert [item.figure for item in card.figures] == ["auc", "auc_within_height"]
+
+
+def test_figures_of_several_probabilities_together_are_not_carried_over(run: Path, tmp_path: Path) -> None:
+    figures = tuple(
+        Measured(data="d", figure="auc", level=level, finding=finding, value=0.9, n=9, n_positive=4, clusters=3)
+        for level, finding in (("slice", "mass"), ("slice", ANY_HEMORRHAGE), ("study", ANY_FINDING), ("study", "mass"))
+    )
+    card = made(run, bundle(tmp_path / "bundle", figures=figures))
+    assert [(item.level, item.finding) for item in card.figures] == [("slice", "mass")]
 
 
 def test_what_was_known_of_the_old_thresholds_is_not_said_of_the_new_ones(run: Path, tmp_path: Path) -> None:

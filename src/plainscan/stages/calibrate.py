@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from plainscan.bundle import MODEL_FILE, Calibration, Card, OperatingPoint, located, read_card, write_bundle
+from plainscan.bundle import MODEL_FILE, Calibration, Card, Measured, OperatingPoint, located, read_card, write_bundle
 from plainscan.config import CalibrateSettings
 from plainscan.counted import counted
 from plainscan.errors import ConfigError, LabelError, SplitError
@@ -36,7 +36,7 @@ from plainscan.tables import PREPARED, SHARD_FOLDER, read
 
 CALIBRATED_FOLDER: Final = "calibrated"
 ENDING: Final = "-calibrated"  # of the bundle's name
-STAYS_TRUE: Final = "auc"  # beginning of the names of figures that neither probability nor threshold changes
+RANKED: Final = "auc"  # beginning of the names of figures of order alone: no threshold changes them
 ABOUT_THRESHOLDS: Final = "threshold"  # in a known failure: it is about others than these
 UNFITTED: Final = Calibration(finding=ANY_FINDING).fitted_on
 
@@ -91,7 +91,7 @@ def _work(folder: Path, settings: CalibrateSettings, bundle: Path, card: Card) -
             "calibration": calibration,
             "operating_points": (*points, *_before(points, card)),
             "known_failures": tuple(text for text in card.known_failures if ABOUT_THRESHOLDS not in text.lower()),
-            "figures": tuple(item for item in card.figures if item.figure.startswith(STAYS_TRUE)),
+            "figures": tuple(item for item in card.figures if _stays(item)),
             "provenance": {**card.provenance, "calibrated": origin, TUNED_ON: pseudonyms(patients["patient_id"])},
         }
     )
@@ -129,6 +129,14 @@ def _logits(model: Model, slices: RunSlices, rows: pl.DataFrame) -> NDArray[np.f
 def _labels(rows: pl.DataFrame) -> NDArray[np.float32]:
     """(slices, findings): 1, 0, NaN."""
     return rows.select(pl.col(FINDING_KEYS).cast(pl.Float32).fill_null(float("nan"))).to_numpy()
+
+
+def _stays(item: Measured) -> bool:
+    """Whether a figure stays true: that of the order of one finding's slices.
+
+    A study, or any hemorrhage, is scored by several probabilities together; its order may change with them.
+    """
+    return item.figure.startswith(RANKED) and item.level == "slice" and item.finding in FINDING_KEYS
 
 
 def _else_before(fitted: tuple[Calibration, ...], card: Card) -> tuple[Calibration, ...]:
