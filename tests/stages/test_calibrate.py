@@ -115,6 +115,11 @@ def test_a_calibrated_bundle_that_is_calibrated_again_has_one_ending_and_the_sam
     assert (again.calibration, again.operating_points) == (first.calibration, first.operating_points)
 
 
+def test_whoever_chose_what_was_before_is_still_named(run: Path, tmp_path: Path) -> None:
+    card = made(run, bundle(tmp_path / "bundle", provenance={PATIENTS: [], TUNED_ON: ["0123456789abcdef"]}))
+    assert card.provenance[TUNED_ON] == sorted({*pseudonyms(prepared(run, "tune")["patient_id"]), "0123456789abcdef"})
+
+
 def test_of_a_finding_that_the_slices_do_not_tell_all_stays_and_says_of_whom(run: Path, tmp_path: Path) -> None:
     own = tiny.card(b"").operating_points[0].model_copy(update={"finding": UNTOLD, "threshold": 0.3})
     before = bundle(tmp_path / "bundle", operating_points=(own,))

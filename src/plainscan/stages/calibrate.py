@@ -92,7 +92,7 @@ def _work(folder: Path, settings: CalibrateSettings, bundle: Path, card: Card) -
             "operating_points": (*points, *_before(points, card)),
             "known_failures": tuple(text for text in card.known_failures if ABOUT_THRESHOLDS not in text.lower()),
             "figures": tuple(item for item in card.figures if _stays(item)),
-            "provenance": {**card.provenance, "calibrated": origin, TUNED_ON: pseudonyms(patients["patient_id"])},
+            "provenance": {**card.provenance, "calibrated": origin, TUNED_ON: _tuned_on(card, patients)},
         }
     )
     write_bundle(folder / CALIBRATED_FOLDER, model, _with_integers_checked(made, model, folder, rows))
@@ -137,6 +137,12 @@ def _stays(item: Measured) -> bool:
     A study, or any hemorrhage, is scored by several probabilities together; its order may change with them.
     """
     return item.figure.startswith(RANKED) and item.level == "slice" and item.finding in FINDING_KEYS
+
+
+def _tuned_on(card: Card, patients: pl.DataFrame) -> list[str]:
+    """Pseudonyms of those on whom it was chosen, now or before, as some of that may stay."""
+    before = card.provenance.get(TUNED_ON)
+    return sorted({*pseudonyms(patients["patient_id"]), *(before if isinstance(before, list) else ())})
 
 
 def _else_before(fitted: tuple[Calibration, ...], card: Card) -> tuple[Calibration, ...]:
