@@ -208,7 +208,7 @@ def test_a_bundle_that_was_trained_on_patients_to_calibrate_on_is_refused(run: P
 
 
 def test_slices_of_another_size_are_refused(run: Path, tmp_path: Path) -> None:
-    with pytest.raises(BundleError, match=r"\(planes, size, size\) = \(1, 128, 128\)"):
+    with pytest.raises(BundleError, match=r"\(1, 128, 128\).*--size 128 --neighbors 0"):
         made(run, bundle(tmp_path / "bundle", input_size=128))
 
 

@@ -72,7 +72,8 @@ class RunSlices:
                     f"prepared slices of shape {shape[1:]}",
                     where=card.name,
                     expected=f"(planes, size, size) = {expected}, as its card says",
-                    remedy="Run `plainscan train` again, or `plainscan prepare` as it was for this bundle.",
+                    remedy=f"Run `plainscan prepare` with --size {card.input_size} --neighbors {card.neighbors}, or "
+                    "`plainscan train` again.",
                 )
         judged = rows.filter(pl.col("split") != "train").select(tables.SLICE_KEY)  # on tune thresholds are chosen
         masks = {where[0] for row in judged.iter_rows(named=True) if (where := self._where.get(_key(row)))}
