@@ -25,6 +25,7 @@ from plainscan.stages.calibrate import CALIBRATED_FOLDER
 from plainscan.stages.lineage import PATIENTS, TUNED_ON, pseudonyms
 
 UNTOLD = "lacune"  # never labeled in these run folders
+SOME_ILL = pl.when(pl.col(ANY_FINDING) == 1).then(1).cast(pl.Int8)
 
 
 @pytest.fixture
@@ -171,6 +172,31 @@ def test_integers_are_checked_at_the_new_thresholds(run: Path, tmp_path: Path) -
     assert (check.data, check.n, check.n_positive) == ("slices of 10 patients", 80, labels.sum())
 
 
+@pytest.mark.parametrize(
+    ("fall", "changed", "said"),
+    [(0.0, 0.01, "1.00 % of decisions changed"), (0.01, 0.0, "AUC falls by +0.0100"), (0.0, 0.005, None)],
+)
+def test_what_forbids_integers_is_said(
+    run: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    fall: float,
+    changed: float,
+    said: str | None,
+) -> None:
+    check = Int8Check(data="d", n=9, n_positive=4, auc_fall=fall, decisions_changed=changed, largest_logit_change=0.1)
+    monkeypatch.setattr(calibrate, "compared", lambda *_: check)
+    model = tiny.network(np.random.default_rng(1))
+    ranges = {name: (0.0, 1.0 if name == "image" else 40.0) for name in measured_tensors(model)}
+    card = made(run, bundle(tmp_path / "bundle", int8=Int8(ranges=ranges, measured_on="old", checks=(check,))))
+    err = capsys.readouterr().err
+    assert card.int8 is not None
+    assert card.int8.is_default == (said is None)
+    assert ("Default engine: fp32" in err) == (said is not None)
+    assert said is None or said in err
+
+
 def test_studies_of_one_class_leave_no_study_threshold_not_even_the_old_one(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -186,8 +212,9 @@ def test_studies_of_one_class_leave_no_study_threshold_not_even_the_old_one(
     [
         ("tune", {"split": pl.lit("train")}, SplitError, "no slice in tune.*larger --tune"),
         ("train+tune", {"split": pl.lit("test")}, SplitError, r"no slice in train\+tune"),
-        ("tune", {ANY_FINDING: pl.lit(0, pl.Int8)}, LabelError, r"any_finding is \[0\] on every slice of tune"),
-        ("tune", {ANY_FINDING: pl.lit(None, pl.Int8)}, LabelError, "any_finding is not known"),
+        ("tune", {ANY_FINDING: pl.lit(0, pl.Int8)}, LabelError, "any_finding is 0 on all 80 labeled slices of tune"),
+        ("tune", {ANY_FINDING: SOME_ILL}, LabelError, r"any_finding is 1 on all \d+ labeled slices of tune"),
+        ("tune", {ANY_FINDING: pl.lit(None, pl.Int8)}, LabelError, "any_finding is not known on any slice of tune"),
     ],
 )
 def test_slices_that_teach_nothing_are_refused(

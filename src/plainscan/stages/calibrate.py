@@ -27,7 +27,7 @@ from plainscan.stages.chain import check_fresh
 from plainscan.stages.external import check_unseen
 from plainscan.stages.leak import refuse_leaks
 from plainscan.stages.lineage import TUNED_ON, known_as, pseudonyms
-from plainscan.stages.quantize import compared
+from plainscan.stages.quantize import compared, report
 from plainscan.stages.record import Counts, recorded, say, track
 from plainscan.stages.tuning import choose_points, fit_calibration, of_studies, split_counts
 from plainscan.stages.twice import one_person
@@ -109,13 +109,14 @@ def _check_labels(rows: pl.DataFrame, splits: str) -> None:
             remedy="Run `plainscan split` with a larger --tune, then `plainscan prepare`.",
             code="empty_tune",
         )
-    values = set(rows[ANY_FINDING].drop_nulls().unique().to_list())
-    if values != {0, 1}:
+    known = rows[ANY_FINDING].drop_nulls()
+    if known.n_unique() < 2:
+        alike = f"{known[0]} on all {counted(len(known), 'labeled slices')}" if len(known) else "not known on any slice"
         raise LabelError(
-            f"{ANY_FINDING} is {sorted(values) or 'not known'} on every slice of {splits}",
+            f"{ANY_FINDING} is {alike} of {splits}",
             where=PREPARED.name,
             expected="slices with and slices without",
-            remedy="Label more studies, or split with another seed or larger shares.",
+            remedy="Label more slices (`plainscan label --slices`), or split with another seed or larger shares.",
         )
 
 
@@ -180,10 +181,10 @@ def _with_integers_checked(card: Card, model: bytes, folder: Path, rows: pl.Data
         return card
     engines = Model(model, card), Model(model, card, engine="int8")
     check = compared(*engines, folder, rows, f"slices of {counted(rows['patient_id'].n_unique(), 'patients')}")
-    checked = card.model_copy(update={"int8": card.int8.model_copy(update={"checks": (check,)})})
+    int8 = card.int8.model_copy(update={"checks": (check,)})
     if not check.holds:
-        say(f"calibrate: integers change {check.decisions_changed:.2%} of decisions here; fp32 is the default")
-    return checked
+        report(int8)
+    return card.model_copy(update={"int8": int8})
 
 
 def _say_points(points: tuple[OperatingPoint, ...]) -> None:
