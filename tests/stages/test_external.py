@@ -17,6 +17,7 @@ from plainscan.config import EvaluateSettings, ImagesSettings, SplitSettings
 from plainscan.errors import BundleError, ConfigError, LabelError, LeakError, SplitError, TableError, UserError
 from plainscan.stages import evaluate, images, split
 from plainscan.stages.lineage import PATIENTS, TUNED_ON, pseudonyms
+from plainscan.storage import file_hash
 
 pytestmark = pytest.mark.slow
 
@@ -80,7 +81,12 @@ def test_a_bundle_from_elsewhere_is_judged_on_labeled_slices_that_were_never_spl
     results = _results(run)
     metrics = json.loads((results / "metrics.json").read_text())
     assert metrics["counts"] == {"test_slices": 54, "test_studies": 9, "test_patients": 9}
-    assert metrics["external"] == {"split": "all", "names_patients": True}
+    assert metrics["external"] == {
+        "split": "all",
+        "names_patients": True,
+        "trained_here": False,
+        "calibrated_here": False,
+    }
     auc = {(e["finding"], e["level"]): e["value"] for e in metrics["figures"] if e["figure"] == "auc"}
     assert auc["any_hemorrhage", "slice"] > 0.9
     assert auc["any_hemorrhage", "study"] > 0.9
@@ -239,6 +245,36 @@ def test_a_bundle_whose_thresholds_were_chosen_on_some_of_the_patients_is_refuse
         evaluate.run(run, _settings(bundle))
 
 
+@pytest.mark.parametrize(
+    ("trained", "tuned", "said", "judged_on"),
+    [
+        (["train"], ["tune"], "trained on other patients of this run", "the test split"),
+        (
+            [],
+            ["tune"],
+            "trained elsewhere; its probabilities and thresholds were chosen on other patients of this run",
+            "the test split of a run that it was calibrated, not trained on",
+        ),
+        ([], [], "trained elsewhere:", "the test split of a run that it was not trained on"),
+    ],
+)
+def test_a_report_says_what_other_patients_of_the_run_were_to_the_bundle(
+    labeled: Path, tmp_path: Path, trained: list[str], tuned: list[str], said: str, judged_on: str
+) -> None:
+    run = _copy(labeled, tmp_path)
+    split.run(run, SplitSettings(train=0.4, tune=0.2, test=0.4))
+    manifest = tables.read(run, tables.MANIFEST)
+    names = {
+        key: pseudonyms(manifest.filter(pl.col("split").is_in(splits))["patient_id"])
+        for key, splits in ((PATIENTS, trained), (TUNED_ON, tuned))
+    }
+    evaluate.run(run, _settings(_bundle(tmp_path / "bundle", **names), split="test"))
+    metrics = json.loads((_results(run) / "metrics.json").read_text())
+    assert metrics["judged_on"] == judged_on
+    assert (metrics["external"]["trained_here"], metrics["external"]["calibrated_here"]) == (bool(trained), bool(tuned))
+    assert said in (_results(run) / "report.html").read_text()
+
+
 def test_a_bundle_that_does_not_name_its_patients_is_judged_with_a_warning(labeled: Path, tmp_path: Path) -> None:
     run = _copy(labeled, tmp_path)
     evaluate.run(run, _settings(_bundle(tmp_path / "bundle")))
@@ -282,6 +318,21 @@ def test_slices_of_the_synthetic_world_are_judged_as_they_were_made(tmp_path: Pa
     assert {"auc", "pointing_game"} <= {entry["figure"] for entry in metrics["figures"]}
     assert any("synthetic" in line for line in metrics["limits"] + metrics["warnings"])
     assert tables.PREPARED.path(run).read_bytes() == before
+
+
+@pytest.mark.parametrize("made", ["trained", "calibrated"])
+def test_a_bundle_that_was_made_on_slices_of_a_world_is_judged_on_its_test_slices_alone(
+    tmp_path: Path, made: str
+) -> None:
+    run = tiny.run_folder(tmp_path / "run")
+    here = {"prepared_sha256": file_hash(tables.PREPARED.path(run))}
+    bundle = _bundle(tmp_path / "bundle", **(here if made == "trained" else {"calibrated": here}))
+    with pytest.raises(LeakError, match=r"made on slices of this run.*--split test"):
+        evaluate.run(run, _settings(bundle))
+    assert not (run / "test_looks.json").exists()
+    evaluate.run(run, _settings(bundle, split="test"))
+    external = json.loads((_results(run) / "metrics.json").read_text(encoding="utf-8"))["external"]
+    assert [key for key in ("trained_here", "calibrated_here") if external[key]] == [f"{made}_here"]
 
 
 def test_a_world_without_test_patients_or_of_another_size_is_refused(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ from plainscan.inference.held_out import RunSlices, ScoredSlice, brain_share, pi
 from plainscan.inference.predict import study_probability
 from plainscan.stages import evaluate_maps
 from plainscan.stages.chain import check_fresh
-from plainscan.stages.external import Judgement, knows_its_patients, make_ready
+from plainscan.stages.external import Judgement, described, judged_on, knows_its_patients, make_ready
 from plainscan.stages.leak import accepted_note, refuse_leaks
 from plainscan.stages.leak_meter import meter_plot
 from plainscan.stages.lineage import PATIENTS, TUNED_ON, check_trained_here, start_note
@@ -278,7 +278,7 @@ def _description(run_: _Run, predictions: pl.DataFrame) -> dict[str, Any]:
     card = run_.model.card
     synthetic = summary.is_synthetic(run_.prepared) or tables.TRUTH.path(run_.folder).is_file()
     unit, splits = summary.split_unit(run_.prepared), summary.split_table(run_.prepared)
-    external, judged = run_.task.external, summary.patients_by_class(predictions)
+    external, judged = described(run_.task, run_.settings.split, card), summary.patients_by_class(predictions)
     twice = counted_twice(run_.task.home, predictions)
     point = next((p for p in card.operating_points if (p.level, p.finding) == ("slice", ANY_FINDING)), None)
     rule = f"{point.rule}, chosen on {point.chosen_on}" if point else "0.5, since tune allowed no choice"
@@ -287,8 +287,8 @@ def _description(run_: _Run, predictions: pl.DataFrame) -> dict[str, Any]:
         "name": card.name,
         "confidence": run_.settings.level,
         "resamples": run_.settings.resamples,
-        "external": {"split": run_.settings.split, "names_patients": knows_its_patients(card)} if external else None,
-        "judged_on": _judged_on(run_),
+        "external": external,
+        "judged_on": judged_on(external),
         "learned_on": "the other patients" if external else "train and tune",
         "split_unit": unit,
         "splits": splits,
@@ -313,16 +313,9 @@ def _description(run_: _Run, predictions: pl.DataFrame) -> dict[str, Any]:
             *accepted_note(run_.task.folder),
             *twice_warning(twice),
         ],
-        "limits": [*summary.limits(unit, synthetic, external), *twice_limits(twice)],
+        "limits": [*summary.limits(unit, synthetic, external is not None), *twice_limits(twice)],
         "provenance": _provenance(run_),
     }
-
-
-def _judged_on(run_: _Run) -> str:
-    if not run_.task.external:
-        return "the test split"
-    slices = "all labeled slices" if run_.settings.split == "all" else "the test split"
-    return f"{slices} of a run that it was not trained on"
 
 
 def _unknown_patients(run_: _Run) -> list[str]:

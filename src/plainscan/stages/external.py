@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import polars as pl
 
@@ -27,6 +27,7 @@ from plainscan.stages.chain import check_fresh
 from plainscan.stages.joined import as_joined
 from plainscan.stages.lineage import PATIENTS, TUNED_ON, known_as, pseudonyms
 from plainscan.stages.twice import one_person
+from plainscan.storage import file_hash
 from plainscan.tables import COHORT, LABELS, MANIFEST, PREPARED, SHARD_FOLDER, SLICE_KEY, read, write
 
 LINKED: Final = ("cohort.parquet", "truth.parquet", "truth", "flow.svg")  # what judging reads of the run's
@@ -75,6 +76,9 @@ def make_ready(folder: Path, settings: EvaluateSettings) -> Judgement:
     card = read_card(bundle)
     target = folder / _name(card, settings.split)
     if _of_world(folder):
+        if settings.split == "all" and any(_made_here(folder, card).values()):
+            apart = "Judge it on the others: --split test."
+            raise _saw("this bundle was made on slices of this run", bundle, apart)
         write(_prepared(folder, settings.split), target, PREPARED)
         _link(folder, target, (*LINKED, SHARD_FOLDER))
         return Judgement(target, folder, bundle)
@@ -132,6 +136,36 @@ def _test_split(folder: Path) -> pl.DataFrame:
 
 def _no_test(found: str, where: Path, remedy: str) -> SplitError:
     return SplitError(found, where=str(where), expected="slices kept for testing", remedy=remedy, code="empty_test")
+
+
+def described(task: Judgement, split: str, card: Card) -> dict[str, Any] | None:
+    """For `metrics.json`, what the run is to a bundle from elsewhere; None for the run's own model."""
+    if not task.external:
+        return None
+    return {"split": split, "names_patients": knows_its_patients(card), **_made_here(task.home, card)}
+
+
+def judged_on(external: Mapping[str, Any] | None) -> str:
+    """In words, which slices were judged; from ``described``."""
+    if external is None or external["trained_here"]:
+        return "the test split"
+    slices = "all labeled slices" if external["split"] == "all" else "the test split"
+    return f"{slices} of a run that it was {'calibrated, ' if external['calibrated_here'] else ''}not trained on"
+
+
+def _made_here(folder: Path, card: Card) -> dict[str, bool]:
+    """Whether patients of a run trained a bundle, and whether they chose its thresholds.
+
+    Told by their identifiers and by the prepared table: patients of `world` have the same names in every run.
+    """
+    table = file_hash(PREPARED.path(folder)) if PREPARED.path(folder).is_file() else None
+    ours = set(pseudonyms(read(folder, COHORT)["patient_id"].unique())) if COHORT.path(folder).is_file() else set()
+    chosen = card.provenance.get("calibrated") or {}
+    made_on = {PATIENTS: card.provenance.get("prepared_sha256"), TUNED_ON: chosen.get("prepared_sha256")}
+    trained, tuned = (
+        bool(_listed(card, key) & ours) or (table is not None and known == table) for key, known in made_on.items()
+    )
+    return {"trained_here": trained, "calibrated_here": tuned}
 
 
 def knows_its_patients(card: Card) -> bool:
