@@ -186,6 +186,7 @@ def _points(card: Card) -> str:
             f"{p.sensitivity:.3f}",
             f"{p.specificity:.3f}",
             p.n,
+            p.chosen_on,
         ]
         for p in card.operating_points
     ]
@@ -196,7 +197,7 @@ def _points(card: Card) -> str:
             " The thresholds come from synthetic slices: on a department's own scans they may give another sensitivity "
             "and specificity. Measure them there before any use in research, or train from these weights."
         )
-    heads = ["level", "finding", "threshold", "sensitivity", "specificity", "n"]
+    heads = ["level", "finding", "threshold", "sensitivity", "specificity", "n", "chosen on"]
     return f"{text}\n\n{_table(heads, rows)}"
 
 

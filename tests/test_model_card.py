@@ -80,7 +80,7 @@ def test_a_bundle_of_ones_own_leaves_open_what_its_card_does_not_know() -> None:
 
 def test_every_operating_point_and_calibration_is_a_row() -> None:
     text = page(shipped_card())
-    assert "| slice | any finding | 0.6000 | 0.950 | 0.800 | 100 |" in text
+    assert "| slice | any finding | 0.6000 | 0.950 | 0.800 | 100 | tune |" in text
     assert text.count("| 1.000 | +0.000 | tune |") == len(FINDING_KEYS)
 
 
