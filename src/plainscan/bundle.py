@@ -179,7 +179,8 @@ def read_card(folder: Path) -> Card:
                 f"no {name}",
                 where=_said(folder),
                 expected=_expected(folder, name, other),
-                remedy="Name the folder that `plainscan train` wrote (RUN/model), with both its files.",
+                remedy="Name the folder that `plainscan train` (RUN/model) or `plainscan calibrate` (RUN/calibrated) "
+                "wrote, with both its files; or give the word plainscan.",
             )
     try:
         text = (folder / CARD_FILE).read_text(encoding="utf-8")
