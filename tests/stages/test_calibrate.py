@@ -234,6 +234,14 @@ def test_a_bundle_that_was_trained_on_patients_to_calibrate_on_is_refused(run: P
     assert made(run, before).provenance[PATIENTS] == seen
 
 
+@pytest.mark.parametrize("names", [True, False])
+def test_a_bundle_that_does_not_name_its_patients_is_calibrated_with_a_warning(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], names: bool
+) -> None:
+    made(run, bundle(tmp_path / "bundle", provenance={PATIENTS: []} if names else {}))
+    assert ("does not say which patients it was trained on" in capsys.readouterr().err) != names
+
+
 def test_slices_of_another_size_are_refused(run: Path, tmp_path: Path) -> None:
     with pytest.raises(BundleError, match=r"\(1, 128, 128\).*--size 128 --neighbors 0"):
         made(run, bundle(tmp_path / "bundle", input_size=128))

@@ -24,7 +24,7 @@ from plainscan.inference.engine import Model
 from plainscan.inference.held_out import RunSlices, row_place
 from plainscan.inference.predict import calibrated, score
 from plainscan.stages.chain import check_fresh
-from plainscan.stages.external import check_unseen
+from plainscan.stages.external import check_unseen, knows_its_patients
 from plainscan.stages.leak import refuse_leaks
 from plainscan.stages.lineage import TUNED_ON, known_as, pseudonyms
 from plainscan.stages.quantize import compared, report
@@ -76,6 +76,8 @@ def _work(folder: Path, settings: CalibrateSettings, bundle: Path, card: Card) -
     _check_labels(rows, settings.splits)
     patients = known_as(folder, rows)
     check_unseen(card, patients, bundle, one_person(folder, rows["study_uid"].unique()), purpose="calibrate on")
+    if not knows_its_patients(card):
+        say(f"calibrate: {card.name} does not say which patients it was trained on; whether some are here is open")
     slices, model = RunSlices(folder), (bundle / MODEL_FILE).read_bytes()
     slices.check(rows, card)
     logits, labels = _logits(Model(model, card), slices, rows), _labels(rows)
