@@ -7,7 +7,7 @@ is run.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -41,6 +41,7 @@ class Section(BaseModel):
 
 
 SectionType = TypeVar("SectionType", bound=Section)
+SENSITIVITY: Final = 0.95  # that thresholds are chosen for when nobody asks for another
 
 
 class PhantomSettings(Section):
@@ -292,7 +293,9 @@ class TrainSettings(Section):
     frozen: Annotated[int, Field(ge=0, le=4)] = Field(
         0, description="Stages of the trunk that keep the weights of init: quicker, and less to forget. 0: none."
     )
-    target_sensitivity: Share = Field(0.95, description="Operating point: best specificity with at least this on tune.")
+    target_sensitivity: Share = Field(
+        SENSITIVITY, description="Operating point: best specificity with at least this on tune."
+    )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where to train.")
     seed: Seed = Field(2020, description="Same seed, same weights on the same machine.")
 
@@ -312,7 +315,9 @@ class CalibrateSettings(Section):
     splits: Literal["tune", "train+tune"] = Field(
         "tune", description="Slices to choose on; train+tune is for a bundle that was trained elsewhere."
     )
-    target_sensitivity: Share = Field(0.95, description="Operating point: best specificity with at least this there.")
+    target_sensitivity: Share = Field(
+        SENSITIVITY, description="Operating point: best specificity with at least this there."
+    )
 
 
 class EvaluateSettings(Section):

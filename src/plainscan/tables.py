@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from plainscan.errors import TableError
 from plainscan.findings import FINDING_KEYS
@@ -386,3 +388,8 @@ def write(frame: pl.DataFrame, folder: Path, table: Table) -> Path:
     with whole_file(path) as partial:
         partial.write_bytes(data.getbuffer())
     return path
+
+
+def label_values(frame: pl.DataFrame) -> NDArray[np.float32]:
+    """Labels as numbers, (slices, findings): 1 present, 0 absent, NaN not known."""
+    return frame.select(pl.col(FINDING_KEYS).cast(pl.Float32).fill_null(float("nan"))).to_numpy()

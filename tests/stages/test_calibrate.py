@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
+from numpy.typing import NDArray
 from tests.evaluation import tiny
 
 from plainscan import tables
@@ -16,11 +18,11 @@ from plainscan.errors import BundleError, ConfigError, LabelError, LeakError, Sp
 from plainscan.evaluation.calibration import fit_platt
 from plainscan.evaluation.hemorrhage import ANY_HEMORRHAGE
 from plainscan.findings import ANY_FINDING, FINDING_KEYS
-from plainscan.inference.engine import load
+from plainscan.inference.engine import Model, load
 from plainscan.inference.held_out import RunSlices, score_slices
 from plainscan.inference.int8 import measured_tensors
-from plainscan.inference.predict import study_probability
-from plainscan.stages import calibrate
+from plainscan.inference.predict import Scores, score, study_probability
+from plainscan.stages import calibrate, tuning
 from plainscan.stages.calibrate import CALIBRATED_FOLDER
 from plainscan.stages.lineage import PATIENTS, TUNED_ON, pseudonyms
 
@@ -170,6 +172,21 @@ def test_integers_are_checked_at_the_new_thresholds(run: Path, tmp_path: Path) -
     (check,) = card.int8.checks
     labels = prepared(run, "tune")[ANY_FINDING]
     assert (check.data, check.n, check.n_positive) == ("slices of 10 patients", 80, labels.sum())
+
+
+def test_no_slice_is_scored_twice_by_one_engine(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = tiny.network(np.random.default_rng(1))
+    ranges = {name: (0.0, 1.0 if name == "image" else 40.0) for name in measured_tensors(model)}
+    old = Int8Check(data="old", n=1, n_positive=0, auc_fall=0.0, decisions_changed=0.0, largest_logit_change=0.0)
+    engines: Counter[str] = Counter()
+
+    def counting(model: Model, hu: NDArray[np.int16]) -> Scores:
+        engines[model.engine] += len(hu)
+        return score(model, hu)
+
+    monkeypatch.setattr(tuning, "score", counting)
+    made(run, bundle(tmp_path / "bundle", int8=Int8(ranges=ranges, measured_on="old", checks=(old,))))
+    assert engines == {"fp32": 80, "int8": 80}
 
 
 @pytest.mark.parametrize(

@@ -192,7 +192,7 @@ def _outline(whole: _Looked, tissue: NDArray[np.bool_], pixel_mm: float | None) 
 
 
 def _usual_field(whole: _Looked, pixel_mm: float | None) -> HU | None:
-    """The pixels of a usual field of view around the head; None where the picture is hardly wider, or may be."""
+    """The pixels of a usual field of view around the head; None where the picture is no wider, or nobody knows."""
     if pixel_mm is None or min(whole.hu.shape) * pixel_mm <= FIELD_MM:
         return None
     side = round(max(FIELD_MM / pixel_mm, whole.box.side_px * whole.step))

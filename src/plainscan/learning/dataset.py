@@ -15,8 +15,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from plainscan.errors import SplitError, TableError
-from plainscan.findings import FINDING_KEYS
-from plainscan.tables import MASK_STEP, SHARD_FOLDER, mask_name
+from plainscan.tables import MASK_STEP, SHARD_FOLDER, label_values, mask_name
 
 AGAIN: Final = "Run the stage that made the shards again: `prepare` or `world`."
 AHEAD: Final = 3  # batches read before they are asked for
@@ -103,7 +102,7 @@ def open_split(folder: Path, prepared: pl.DataFrame, split: str) -> Slices:
         shards=shards,
         shard=np.array([number[name] for name in frame["shard"]], np.int64),
         row=frame["row"].to_numpy().astype(np.int64),
-        labels=frame.select(pl.col(FINDING_KEYS).cast(pl.Float32).fill_null(float("nan"))).to_numpy(),
+        labels=label_values(frame),
         rows=frame["position"].to_numpy().astype(np.int64),
         masks=tuple(map(_open_masks, paths, shards)) if masked else (),
     )

@@ -17,22 +17,21 @@ from numpy.typing import NDArray
 from plainscan.bundle import MODEL_FILE, Calibration, Card, Measured, OperatingPoint, located, read_card, write_bundle
 from plainscan.config import CalibrateSettings
 from plainscan.counted import counted
-from plainscan.errors import ConfigError, LabelError, SplitError
+from plainscan.errors import ConfigError, SplitError
 from plainscan.findings import ANY_FINDING, FINDING_KEYS
-from plainscan.inference.context import among_neighbors
 from plainscan.inference.engine import Model
-from plainscan.inference.held_out import RunSlices, row_place
-from plainscan.inference.predict import calibrated, score
+from plainscan.inference.held_out import RunSlices
+from plainscan.inference.predict import calibrated
 from plainscan.stages.chain import check_fresh
-from plainscan.stages.external import check_unseen, knows_its_patients
+from plainscan.stages.external import check_unseen
 from plainscan.stages.leak import refuse_leaks
-from plainscan.stages.lineage import TUNED_ON, known_as, pseudonyms
+from plainscan.stages.lineage import TUNED_ON, known_as, named, pseudonyms, say_if_unknown
 from plainscan.stages.quantize import compared, report
-from plainscan.stages.record import Counts, recorded, say, track
-from plainscan.stages.tuning import choose_points, fit_calibration, of_studies, split_counts
+from plainscan.stages.record import Counts, recorded, say
+from plainscan.stages.tuning import check_classes, choose_points, fit_calibration, row_logits, split_counts
 from plainscan.stages.twice import one_person
 from plainscan.storage import file_hash
-from plainscan.tables import PREPARED, SHARD_FOLDER, read
+from plainscan.tables import PREPARED, SHARD_FOLDER, label_values, read
 
 CALIBRATED_FOLDER: Final = "calibrated"
 ENDING: Final = "-calibrated"  # of the bundle's name
@@ -73,19 +72,16 @@ def run(folder: Path, settings: CalibrateSettings) -> Counts:
 def _work(folder: Path, settings: CalibrateSettings, bundle: Path, card: Card) -> Counts:
     prepared = read(folder, PREPARED)
     rows = prepared.filter(pl.col("split").is_in(settings.splits.split("+"))).sort("shard", "row")
-    _check_labels(rows, settings.splits)
+    _check(rows, settings.splits)
     patients = known_as(folder, rows)
     check_unseen(card, patients, bundle, one_person(folder, rows["study_uid"].unique()), purpose="calibrate on")
-    if not knows_its_patients(card):
-        say(f"calibrate: {card.name} does not say which patients it was trained on; whether some are here is open")
+    say_if_unknown(card, "calibrate")
     slices, model = RunSlices(folder), (bundle / MODEL_FILE).read_bytes()
     slices.check(rows, card)
-    logits, labels = _logits(Model(model, card), slices, rows), _labels(rows)
+    logits, labels = row_logits(Model(model, card), slices, rows, "calibrate"), label_values(rows)
     calibration = _else_before(fit_calibration(logits, labels, settings.splits), card)
     probability = calibrated(logits, calibration)
     points = choose_points(rows, prepared, probability, labels, settings.target_sensitivity, settings.splits)
-    if not of_studies(points):
-        say(f"calibrate: {settings.splits} holds studies of one class only; no operating point at study level")
     origin = _origin(folder, settings, rows, card)
     made = card.model_copy(
         update={
@@ -97,12 +93,12 @@ def _work(folder: Path, settings: CalibrateSettings, bundle: Path, card: Card) -
             "provenance": {**card.provenance, "calibrated": origin, TUNED_ON: _tuned_on(card, patients)},
         }
     )
-    write_bundle(folder / CALIBRATED_FOLDER, model, _with_integers_checked(made, model, folder, rows))
+    write_bundle(folder / CALIBRATED_FOLDER, model, _with_integers_checked(made, model, folder, rows, logits))
     _say_points(points)
     return {"slices": rows.height, "patients": origin["patients"]}
 
 
-def _check_labels(rows: pl.DataFrame, splits: str) -> None:
+def _check(rows: pl.DataFrame, splits: str) -> None:
     if rows.is_empty():
         raise SplitError(
             f"no slice in {splits}",
@@ -111,27 +107,7 @@ def _check_labels(rows: pl.DataFrame, splits: str) -> None:
             remedy="Run `plainscan split` with a larger --tune, then `plainscan prepare`.",
             code="empty_tune",
         )
-    known = rows[ANY_FINDING].drop_nulls()
-    if known.n_unique() < 2:
-        alike = f"{known[0]} on all {counted(len(known), 'labeled slices')}" if len(known) else "not known on any slice"
-        raise LabelError(
-            f"{ANY_FINDING} is {alike} of {splits}",
-            where=PREPARED.name,
-            expected="slices with and slices without",
-            remedy="Label more slices (`plainscan label --slices`), or split with another seed or larger shares.",
-        )
-
-
-def _logits(model: Model, slices: RunSlices, rows: pl.DataFrame) -> NDArray[np.float32]:
-    """(slices, findings), each among its neighbors."""
-    listed = rows.to_dicts()
-    alone = [score(model, slices.hu(row)[None]).logits for row in track(listed, "calibrate")]
-    return among_neighbors(np.concatenate(alone), [row_place(row) for row in listed], model.card.context_mm)
-
-
-def _labels(rows: pl.DataFrame) -> NDArray[np.float32]:
-    """(slices, findings): 1, 0, NaN."""
-    return rows.select(pl.col(FINDING_KEYS).cast(pl.Float32).fill_null(float("nan"))).to_numpy()
+    check_classes(rows, splits)
 
 
 def _stays(item: Measured) -> bool:
@@ -144,8 +120,7 @@ def _stays(item: Measured) -> bool:
 
 def _tuned_on(card: Card, patients: pl.DataFrame) -> list[str]:
     """Pseudonyms of those on whom it was chosen, now or before, as some of that may stay."""
-    before = card.provenance.get(TUNED_ON)
-    return sorted({*pseudonyms(patients["patient_id"]), *(before if isinstance(before, list) else ())})
+    return sorted({*pseudonyms(patients["patient_id"]), *(named(card, TUNED_ON) or ())})
 
 
 def _else_before(fitted: tuple[Calibration, ...], card: Card) -> tuple[Calibration, ...]:
@@ -177,12 +152,15 @@ def _origin(folder: Path, settings: CalibrateSettings, rows: pl.DataFrame, card:
     }
 
 
-def _with_integers_checked(card: Card, model: bytes, folder: Path, rows: pl.DataFrame) -> Card:
+def _with_integers_checked(
+    card: Card, model: bytes, folder: Path, rows: pl.DataFrame, logits: NDArray[np.float32]
+) -> Card:
     """What integers change at the new thresholds, on these slices; the ranges of activations stay."""
     if card.int8 is None:
         return card
     engines = Model(model, card), Model(model, card, engine="int8")
-    check = compared(*engines, folder, rows, f"slices of {counted(rows['patient_id'].n_unique(), 'patients')}")
+    patients = counted(rows["patient_id"].n_unique(), "patients")
+    check = compared(*engines, folder, rows, f"slices of {patients}", logits)
     int8 = card.int8.model_copy(update={"checks": (check,)})
     if not check.holds:
         report(int8)

@@ -25,7 +25,7 @@ from plainscan.findings import FINDING_KEYS
 from plainscan.stages import prepare
 from plainscan.stages.chain import check_fresh
 from plainscan.stages.joined import as_joined
-from plainscan.stages.lineage import PATIENTS, TUNED_ON, known_as, pseudonyms
+from plainscan.stages.lineage import PATIENTS, TUNED_ON, known_as, named, pseudonyms
 from plainscan.stages.twice import one_person
 from plainscan.storage import file_hash
 from plainscan.tables import COHORT, LABELS, MANIFEST, PREPARED, SHARD_FOLDER, SLICE_KEY, read, write
@@ -142,7 +142,7 @@ def described(task: Judgement, split: str, card: Card) -> dict[str, Any] | None:
     """For `metrics.json`, what the run is to a bundle from elsewhere; None for the run's own model."""
     if not task.external:
         return None
-    return {"split": split, "names_patients": knows_its_patients(card), **_made_here(task.home, card)}
+    return {"split": split, "names_patients": named(card, PATIENTS) is not None, **_made_here(task.home, card)}
 
 
 def judged_on(external: Mapping[str, Any] | None) -> str:
@@ -163,14 +163,10 @@ def _made_here(folder: Path, card: Card) -> dict[str, bool]:
     chosen = card.provenance.get("calibrated") or {}
     made_on = {PATIENTS: card.provenance.get("prepared_sha256"), TUNED_ON: chosen.get("prepared_sha256")}
     trained, tuned = (
-        bool(_listed(card, key) & ours) or (table is not None and known == table) for key, known in made_on.items()
+        bool((named(card, key) or set()) & ours) or (table is not None and known == table)
+        for key, known in made_on.items()
     )
     return {"trained_here": trained, "calibrated_here": tuned}
-
-
-def knows_its_patients(card: Card) -> bool:
-    """Whether a bundle says whom it was trained on; one trained on synthetic studies alone lists nobody."""
-    return isinstance(card.provenance.get(PATIENTS), list)
 
 
 def check_unseen(
@@ -190,7 +186,7 @@ def check_unseen(
     """
     names = slices["patient_id"].unique()
     ours, leaked = set(pseudonyms(names)), set(pseudonyms(theirs))
-    trained, tuned = (_listed(card, key) for key in (PATIENTS, TUNED_ON))
+    trained, tuned = (named(card, key) or set() for key in (PATIENTS, TUNED_ON))
     others = "Take another bundle; on patients that it has seen no figure means anything."
     accept = "Or, if they are other people, accept the pairs by name: `plainscan leak RUN --accepted FILE`."
     of_all = f"of {counted(len(names), 'patient identifiers')} to {purpose}"
@@ -210,11 +206,6 @@ def check_unseen(
 
 def _taken(names: Collection[str], purpose: str) -> str:
     return f"{counted(len(names), 'patient identifiers')} that `leak` takes for those of patients to {purpose}"
-
-
-def _listed(card: Card, key: str) -> set[str]:
-    known = card.provenance.get(key)
-    return set(known if isinstance(known, list) else ())
 
 
 def _saw(found: str, bundle: Path, remedy: str) -> LeakError:

@@ -39,6 +39,21 @@ def pseudonyms(patients: Iterable[str]) -> list[str]:
     return sorted({hashlib.sha256(f"{_SALT}{patient}".encode()).hexdigest()[:_DIGITS] for patient in patients})
 
 
+def named(card: Card, key: str) -> set[str] | None:
+    """The pseudonyms that a card has under ``PATIENTS`` or ``TUNED_ON``; None where it does not say.
+
+    One that was trained on synthetic studies alone has an empty list.
+    """
+    known = card.provenance.get(key)
+    return set(known) if isinstance(known, list) else None
+
+
+def say_if_unknown(card: Card, stage: str) -> None:
+    """Tell the person at the terminal that a card does not say whom its weights have seen."""
+    if named(card, PATIENTS) is None:
+        say(f"{stage}: {card.name} does not say which patients it was trained on; whether some are here is open")
+
+
 def known_as(folder: Path, slices: pl.DataFrame) -> pl.DataFrame:
     """Every identifier of the patients of these slices: the one they were joined to, and those that the archive has.
 
@@ -135,9 +150,8 @@ def _card_of(init: BundlePath) -> Card | None:
     return read_card(folder) if folder.is_dir() else None
 
 
-def _seen_by(card: Card | None) -> list[str] | None:
-    known = None if card is None else card.provenance.get(PATIENTS)
-    return known if isinstance(known, list) else None
+def _seen_by(card: Card | None) -> set[str] | None:
+    return None if card is None else named(card, PATIENTS)
 
 
 def check_trained_here(card: Card, folder: Path) -> None:

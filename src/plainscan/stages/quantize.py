@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from plainscan.bundle import (
     MODEL_FILE,
@@ -35,19 +36,18 @@ from plainscan.ct.window import Window
 from plainscan.errors import SourceError, UserError
 from plainscan.evaluation.metrics import auc_of
 from plainscan.findings import ANY_FINDING
-from plainscan.inference.context import among_neighbors
 from plainscan.inference.engine import Model, operating_point, probe
-from plainscan.inference.held_out import RunSlices, row_place
+from plainscan.inference.held_out import RunSlices
 from plainscan.inference.int8 import measured_tensors
-from plainscan.inference.predict import calibrated, score
+from plainscan.inference.predict import calibrated
 from plainscan.setting_types import SHIPPED
 from plainscan.stages.record import say, track
+from plainscan.stages.tuning import row_logits
 from plainscan.tables import PREPARED, read
 
 MEASURED: Final = 500  # training slices, evenly from all of them; 100 missed highest values that others have
 COMPARED: Final = 2000  # slices of one check, about: whole series, evenly from all of them
 DIGITS: Final = 6  # of a range
-BATCH: Final = 64  # slices scored between two steps of the progress bar
 
 
 def quantize(bundle: Path, world: Path, others: Sequence[Path] = ()) -> Int8:
@@ -73,11 +73,7 @@ def quantize(bundle: Path, world: Path, others: Sequence[Path] = ()) -> Int8:
     engines = Model(model, card), Model(model, first, engine="int8")
     tune = _rows(world, "tune")
     checks = [compared(*engines, world, tune, "tuning slices of the synthetic world")]
-    for run in others:
-        rows = _rows(run)
-        checks.append(
-            compared(*engines, run, rows, f"slices of {counted(rows['patient_id'].n_unique(), 'other patients')}")
-        )
+    checks += compared_on_all(*engines, others)
     int8 = Int8(ranges=ranges, measured_on=whence, checks=tuple(checks))
     write_bundle(bundle, model, card.model_copy(update={"int8": int8}))
     if (bundle / SUMS_FILE).is_file():
@@ -117,7 +113,9 @@ def measured_ranges(card: Card, model: bytes, slices: RunSlices, rows: pl.DataFr
     return {name: (_short(a), _short(b)) for name, a, b in zip(names, low, high, strict=True)}
 
 
-def compared(plain: Model, integers: Model, run: Path, rows: pl.DataFrame, data: str) -> Int8Check:
+def compared(
+    plain: Model, integers: Model, run: Path, rows: pl.DataFrame, data: str, known: NDArray[np.float32] | None = None
+) -> Int8Check:
     """What integers change on slices, as decisions are made: each among its neighbors.
 
     Args:
@@ -126,27 +124,24 @@ def compared(plain: Model, integers: Model, run: Path, rows: pl.DataFrame, data:
         run: A run folder with prepared slices.
         rows: Of its prepared table; about ``COMPARED`` of them are scored, whole series spread evenly.
         data: What the card calls them.
+        known: Logits (slices, findings) of all rows among their neighbors by ``plain``, where they are there already.
     """
-    rows, slices = _whole_series(rows, COMPARED), RunSlices(run)
+    chosen, slices = _whole_series(rows, COMPARED), RunSlices(run)
+    rows = rows.filter(chosen)
     slices.check(rows, plain.card)
+    before = row_logits(plain, slices, rows, plain.engine) if known is None else known[chosen.to_numpy()]
+    logits = (before, row_logits(integers, slices, rows, integers.engine))
     threshold = operating_point(plain.card, "slice").threshold
-    hu = np.stack([slices.hu(row) for row in rows.to_dicts()])
-    places = [row_place(row) for row in rows.to_dicts()]
-    logits, decided = [], []
-    for model in (plain, integers):
-        parts = [score(model, hu[i : i + BATCH]) for i in track(range(0, len(hu), BATCH), model.engine)]
-        among = among_neighbors(np.concatenate([part.logits for part in parts]), places, plain.card.context_mm)
-        logits.append(among[:, 0])
-        decided.append(calibrated(among, plain.card.calibration)[:, 0] >= threshold)
-    known = rows[ANY_FINDING].is_not_null().to_numpy()
+    decided = [calibrated(part, plain.card.calibration)[:, 0] >= threshold for part in logits]
+    labeled = rows[ANY_FINDING].is_not_null().to_numpy()
     label = rows[ANY_FINDING].drop_nulls().to_numpy()
     return Int8Check(
         data=data,
         n=rows.height,
         n_positive=int(label.sum()),
-        auc_fall=_fall([part[known] for part in logits], label),
+        auc_fall=_fall([part[labeled, 0] for part in logits], label),
         decisions_changed=float(np.mean(decided[0] != decided[1])),
-        largest_logit_change=float(np.abs(logits[1] - logits[0]).max()),
+        largest_logit_change=float(np.abs(logits[1] - logits[0])[:, 0].max()),
     )
 
 
@@ -173,11 +168,11 @@ def _some(run: Path, split: str, most: int) -> pl.DataFrame:
     return rows[_spread(rows.height, most)]
 
 
-def _whole_series(rows: pl.DataFrame, most: int) -> pl.DataFrame:
-    """About so many rows of the prepared table, spread evenly and no slice without its neighbors."""
+def _whole_series(rows: pl.DataFrame, most: int) -> pl.Series:
+    """Which rows of the prepared table to take: about so many, spread evenly and no slice without its neighbors."""
     series = rows["series_uid"].unique(maintain_order=True)
     chosen = series[_spread(len(series), max(1, len(series) * most // rows.height))]
-    return rows.filter(pl.col("series_uid").is_in(chosen.to_list()))
+    return rows["series_uid"].is_in(chosen.to_list())
 
 
 def _rows(run: Path, split: str | None = None) -> pl.DataFrame:

@@ -21,7 +21,7 @@ from plainscan.findings import FINDING_KEYS
 from plainscan.inference.classifier import Classifier, load, without_evidence
 from plainscan.inference.source import study_of
 from plainscan.stages.chain import check_fresh
-from plainscan.stages.lineage import PATIENTS, pseudonyms
+from plainscan.stages.lineage import PATIENTS, named, pseudonyms, say_if_unknown
 from plainscan.stages.record import Counts, recorded, say, track
 from plainscan.tables import COHORT, SCORES, SLICE_KEY, empty, from_rows, read, write
 
@@ -86,12 +86,10 @@ def _kept(folder: Path, cohort: pl.DataFrame) -> pl.DataFrame:
 
 def _seen(card: Card, cohort: pl.DataFrame, bundle: Path) -> set[str]:
     """Patients of the cohort that the bundle was trained on."""
-    known = card.provenance.get(PATIENTS)
-    if not isinstance(known, list):
-        say(f"score: {card.name} does not say which patients it was trained on; whether some are here is open")
-        return set()
+    say_if_unknown(card, "score")
+    known = named(card, PATIENTS) or set()
     patients = set(cohort["patient_id"])
-    seen = {patient for patient in patients if set(pseudonyms([patient])) & set(known)}
+    seen = {patient for patient in patients if set(pseudonyms([patient])) & known}
     if seen and seen == patients:
         raise LeakError(
             f"this bundle was trained on all that are to be scored: {counted(len(patients), 'patients')}",

@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 import plainscan
 from plainscan.bundle import Calibration, Card, located, write_bundle
 from plainscan.config import TrainSettings
-from plainscan.errors import ConfigError, LabelError, MissingPartError
+from plainscan.errors import ConfigError, MissingPartError
 from plainscan.evaluation.calibration import sigmoid
 from plainscan.evaluation.metrics import auc_of, log_loss, once
-from plainscan.findings import ANY_FINDING, FINDING_KEYS
-from plainscan.inference.context import REACH_MM, Place, among_neighbors
+from plainscan.findings import FINDING_KEYS
+from plainscan.inference.context import REACH_MM
 from plainscan.inference.engine import Model
-from plainscan.inference.held_out import row_place
+from plainscan.inference.held_out import RunSlices
 from plainscan.inference.predict import calibrated, score
 from plainscan.stages.chain import check_fresh
 from plainscan.stages.leak import refuse_leaks
@@ -38,9 +38,9 @@ from plainscan.stages.lineage import (
     training_patients,
 )
 from plainscan.stages.record import Counts, fingerprint, recorded, say, track
-from plainscan.stages.tuning import choose_points, fit_calibration, of_studies, split_counts
+from plainscan.stages.tuning import check_classes, choose_points, fit_calibration, row_logits, split_counts
 from plainscan.storage import file_hash
-from plainscan.tables import MANIFEST, PREPARED, SHARD_FOLDER, SPLITS, read
+from plainscan.tables import MANIFEST, PREPARED, SHARD_FOLDER, SPLITS, label_values, read
 
 if TYPE_CHECKING:
     from plainscan.learning.dataset import Slices
@@ -111,7 +111,8 @@ def _follow(folder: Path, settings: TrainSettings, group: Group) -> Counts:
 
 def _work(folder: Path, settings: TrainSettings, group: Group) -> Counts:
     prepared = read(folder, PREPARED)
-    _check_labels(prepared)
+    for split in ("train", "tune"):
+        check_classes(prepared.filter(pl.col("split") == split), split)
     trainer = _trainer(folder, settings, prepared, group)
     if trainer.progress.step:
         say(f"train: resumed after step {trainer.progress.step} of {trainer.total}")
@@ -119,16 +120,11 @@ def _work(folder: Path, settings: TrainSettings, group: Group) -> Counts:
         pass
     model = _export(settings, trainer.best(), trainer.task.slices)
     card = bare_card(settings, trainer.task.slices, model)
-    tune = _open(folder, prepared, "tune")
-    alone = logits_of(Model(model, card), tune, np.arange(len(tune)), "calibrate")
-    tuning = prepared.filter(pl.col("split") == "tune")
-    logits = among_neighbors(alone, _places(tuning), card.context_mm)
-    calibration = fit_calibration(logits, tune.labels)
-    probability, target = calibrated(logits, calibration), settings.target_sensitivity
-    points = choose_points(tuning, prepared, probability, tune.labels, target)
-    if not of_studies(points):
-        say("train: tune holds studies of one class only; no operating point at study level")
-    figures = _figures(logits, tune.labels)
+    tune = prepared.filter(pl.col("split") == "tune")
+    logits, labels = row_logits(Model(model, card), RunSlices(folder), tune, "calibrate"), label_values(tune)
+    calibration = fit_calibration(logits, labels)
+    points = choose_points(tune, prepared, calibrated(logits, calibration), labels, settings.target_sensitivity)
+    figures = _figures(logits, labels)
     provenance = _provenance(folder, settings, prepared) | {
         "precision": trainer.precision,
         "best_epoch": trainer.progress.best_epoch,
@@ -140,7 +136,7 @@ def _work(folder: Path, settings: TrainSettings, group: Group) -> Counts:
         "epochs": settings.epochs,
         "steps": trainer.total,
         "train_slices": len(trainer.task.slices),
-        "tune_slices": len(tune),
+        "tune_slices": tune.height,
         "best_epoch": trainer.progress.best_epoch,
         "tune_auc": round(figures["tune_auc"], 4),
     }
@@ -189,26 +185,10 @@ def _open(folder: Path, prepared: pl.DataFrame, split: str) -> Slices:
     return open_split(folder, prepared, split)
 
 
-def _check_labels(prepared: pl.DataFrame) -> None:
-    for split in ("train", "tune"):
-        values = set(prepared.filter(pl.col("split") == split)[ANY_FINDING].drop_nulls().unique().to_list())
-        if values != {0, 1}:
-            raise LabelError(
-                f"{ANY_FINDING} is {sorted(values) or 'not known'} on every slice of {split}",
-                where=PREPARED.name,
-                expected="slices with and slices without",
-                remedy="Label more studies, or split with another seed or larger shares.",
-            )
-
-
 def _export(settings: TrainSettings, state: State, slices: Slices) -> bytes:
     from plainscan.learning.export import to_onnx
 
     return to_onnx(settings.network, state, slices.shape[1])
-
-
-def _places(rows: pl.DataFrame) -> list[Place]:
-    return [row_place(row) for row in rows.iter_rows(named=True)]
 
 
 def bare_card(settings: TrainSettings, slices: Slices, model: bytes) -> Card:
@@ -233,11 +213,10 @@ def bare_card(settings: TrainSettings, slices: Slices, model: bytes) -> Card:
     )
 
 
-def logits_of(model: Model, slices: Slices, chosen: NDArray[np.int64], label: str = "") -> Logits:
+def logits_of(model: Model, slices: Slices, chosen: NDArray[np.int64]) -> Logits:
     """Logits (slices, findings) of some slices, by the one scoring path."""
     chunks = [chosen[start : start + CHUNK] for start in range(0, len(chosen), CHUNK)]
-    watched = track(chunks, label) if label else chunks
-    return np.concatenate([score(model, slices.gather(chunk).hu).logits for chunk in watched])
+    return np.concatenate([score(model, slices.gather(chunk).hu).logits for chunk in chunks])
 
 
 def _figures(logits: Logits, labels: NDArray[np.float32]) -> dict[str, float]:

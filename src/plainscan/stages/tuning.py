@@ -10,11 +10,55 @@ import polars as pl
 from numpy.typing import NDArray
 
 from plainscan.bundle import Calibration, OperatingPoint
+from plainscan.counted import counted
+from plainscan.errors import LabelError
 from plainscan.evaluation.calibration import IDENTITY, fit_platt
 from plainscan.evaluation.operating_point import choose_operating_point
 from plainscan.evaluation.units import study_labels
 from plainscan.findings import ANY_FINDING, FINDING_KEYS
-from plainscan.inference.predict import study_probability
+from plainscan.inference.ahead import ahead
+from plainscan.inference.context import among_neighbors
+from plainscan.inference.engine import Model
+from plainscan.inference.held_out import RunSlices, row_place
+from plainscan.inference.predict import score, study_probability
+from plainscan.stages.record import say, track
+from plainscan.tables import PREPARED
+
+
+def check_classes(rows: pl.DataFrame, source: str) -> None:
+    """Refuse slices of which some must have any finding and some must not.
+
+    Args:
+        rows: Of the prepared table.
+        source: What they are called.
+
+    Raises:
+        LabelError: They are all alike, as far as they are labeled.
+    """
+    known = rows[ANY_FINDING].drop_nulls()
+    if known.n_unique() < 2:
+        alike = f"{known[0]} on all {counted(len(known), 'labeled slices')}" if len(known) else "not known on any slice"
+        raise LabelError(
+            f"{ANY_FINDING} is {alike} of {source}",
+            where=PREPARED.name,
+            expected="slices with and slices without",
+            remedy="Label more slices (`plainscan label --slices`), or split with another seed or larger shares.",
+        )
+
+
+def row_logits(model: Model, slices: RunSlices, rows: pl.DataFrame, label: str) -> NDArray[np.float32]:
+    """Logits (slices, findings) of rows of the prepared table, each among its neighbors.
+
+    Args:
+        model: A loaded bundle.
+        slices: Where the pixels are.
+        rows: Of the prepared table.
+        label: Of the progress bar.
+    """
+    listed = rows.to_dicts()
+    alone = ahead(lambda hu: score(model, hu[None]).logits, map(slices.hu, listed), model.threads)
+    parts = list(track(alone, label, len(listed)))
+    return among_neighbors(np.concatenate(parts), [row_place(row) for row in listed], model.card.context_mm)
 
 
 def fit_calibration(
@@ -65,6 +109,8 @@ def choose_points(
     truth = np.array([known[uid] for uid in dict.fromkeys(studies)], np.float32)  # None becomes NaN
     study = np.array([study_probability(probability[g, 0]) for g in groups])
     points.append(choose("study", ANY_FINDING, study, truth))
+    if points[-1] is None:
+        say(f"{source} holds studies of one class only; no operating point at study level")
     return tuple(point for point in points if point is not None)
 
 
@@ -82,11 +128,6 @@ def _point(
         return None
     rule = f"highest specificity with sensitivity >= {target:g}"
     return OperatingPoint(level=level, finding=finding, rule=rule, chosen_on=source, **choice._asdict())
-
-
-def of_studies(points: tuple[OperatingPoint, ...]) -> bool:
-    """Whether studies have a threshold; they have none where all are of one class."""
-    return any(point.level == "study" for point in points)
 
 
 def split_counts(frame: pl.DataFrame) -> dict[str, int]:
