@@ -41,8 +41,19 @@ def test_rescale_rounds_to_the_nearest_hu(slope: float, intercept: int, stored: 
     assert (to_hu(words, Storage(16, False, slope, intercept)).hu == expected).all()
 
 
-def test_values_beyond_16_bits_are_clipped_and_say_so() -> None:
-    found = to_hu(np.full((2, 2), 65535, np.uint16), Storage(16, False, 4, -1024))
+@settings(deadline=None, max_examples=40)
+@given(st.integers(1, 100), st.integers(-1024, 0), st.integers(0, 65535))
+def test_a_whole_rescale_gives_what_one_with_a_fraction_does(slope: int, intercept: int, stored: int) -> None:
+    """Whole numbers are multiplied as such; the other way goes through floats."""
+    words = np.full((2, 2), stored, np.uint16)
+    whole, floats = (to_hu(words, Storage(16, False, slope, intercept + by)).hu for by in (0, 1e-6))
+    np.testing.assert_array_equal(whole, floats)
+
+
+@pytest.mark.parametrize("word", [np.uint16, np.uint32])
+def test_values_beyond_16_bits_are_clipped_and_say_so(word: type[np.unsignedinteger]) -> None:
+    bits, largest = 8 * np.dtype(word).itemsize, np.iinfo(word).max
+    found = to_hu(np.full((2, 2), largest, word), Storage(bits, False, 100, -1024))
     assert (found.hu == 32767).all()
     assert "clipped" in found.flags
 

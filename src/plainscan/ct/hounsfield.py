@@ -133,12 +133,20 @@ def to_hu(raw: NDArray[np.integer[Any]], storage: Storage) -> Slice:
     flags: list[str] = [] if storage.slope == 1 else ["slope_not_1"]
     stored = stored_values(raw, storage.bits_stored, signed=storage.signed)
     padded = _padded(raw, stored, storage, flags)
-    hu = stored * storage.slope + storage.intercept
+    hu = _rescaled(stored, storage)
     if _may_wrap(storage):
         hu = _unwrap(hu, padded, storage, flags)
         if "wrap_repaired" not in flags:
             _refuse_offset(hu, padded)
     return _whole(hu, padded, flags)
+
+
+def _rescaled(stored: Ints, storage: Storage) -> NDArray[Any]:
+    """HU, whole where slope and intercept are: that takes half the time, and needs no rounding."""
+    slope, intercept = storage.slope, storage.intercept
+    if float(slope).is_integer() and float(intercept).is_integer():
+        return stored * int(slope) + int(intercept)
+    return stored * slope + intercept
 
 
 def whole_hu(hu: NDArray[Any]) -> Slice:
@@ -167,7 +175,8 @@ def _whole(hu: NDArray[Any], padded: Mask, flags: list[str]) -> Slice:
 def _to_int16(hu: NDArray[Any], flags: list[str]) -> NDArray[np.int16]:
     if hu.size and hu.max() > 32767:
         flags.append("clipped")
-    result: NDArray[np.int16] = np.clip(np.rint(hu), -32768, 32767).astype(np.int16)
+    whole = hu if np.issubdtype(hu.dtype, np.integer) else np.rint(hu)
+    result: NDArray[np.int16] = np.clip(whole, -32768, 32767).astype(np.int16)
     return result
 
 

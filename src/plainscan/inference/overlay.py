@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -47,11 +48,11 @@ def blend(hu: NDArray[np.floating | np.integer], heat: NDArray[np.floating]) -> 
     Returns:
         (rows, columns, 3), uint8.
     """
-    grey = np.repeat(to_unit(hu, BRAIN)[..., None] * 255, 3, axis=-1)
-    warm = heat > 0
-    opacity = OPACITY * heat[warm]  # rises from nothing: weak evidence stays a tint, none is not seen
-    grey[warm] += opacity[..., None] * (colors(heat[warm]) - grey[warm])
-    result: NDArray[np.uint8] = np.rint(grey).astype(np.uint8)
+    grey, warm = to_unit(hu, BRAIN) * 255, heat > 0
+    result = np.repeat(np.rint(grey).astype(np.uint8)[..., None], 3, axis=-1)
+    below = grey[warm][..., None]
+    opacity = OPACITY * heat[warm][..., None]  # rises from nothing: weak evidence stays a tint, none is not seen
+    result[warm] = np.rint(below + opacity * (colors(heat[warm]) - below))
     return result
 
 
@@ -102,9 +103,7 @@ def _band(page: Image.Image, top: int, reasons: Sequence[str]) -> None:
 def _footer(page: Image.Image, top: int, score: str) -> None:
     draw = ImageDraw.Draw(page)
     font = ImageFont.load_default(11)
-    width = page.width - 16
-    bar = blend(np.full((8, width), BRAIN.center_hu), np.tile(np.linspace(0, 1, width), (8, 1)))
-    page.paste(Image.fromarray(bar), (8, top + 4))
+    page.paste(_bar(page.width - 16), (8, top + 4))
     draw.text((8, top + 14), "at operating point", "white", font)
     draw.text((page.width - 8, top + 14), "far above", "white", font, anchor="ra")
     draw.text((8, top + 28), score, "white", font)
@@ -112,6 +111,12 @@ def _footer(page: Image.Image, top: int, score: str) -> None:
         draw.text((page.width - 8, top + 28), RESEARCH, (170, 170, 170), font, anchor="ra")
     else:
         draw.text((page.width - 8, top + 28), "Research only", (170, 170, 170), font, anchor="ra")
+
+
+@cache
+def _bar(width: int) -> Image.Image:
+    """The color scale over the middle of the brain window."""
+    return Image.fromarray(blend(np.full((8, width), BRAIN.center_hu), np.tile(np.linspace(0, 1, width), (8, 1))))
 
 
 def file_name(study_uid: str, series_uid: str, slice_index: int) -> str:
