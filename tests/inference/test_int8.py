@@ -12,6 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 from plainscan.errors import BundleError
+from plainscan.inference import int8
 from plainscan.inference.graph import read_graph, with_outputs
 from plainscan.inference.int8 import Ranges, measured_tensors, to_int8
 from plainscan.learning.export import to_onnx
@@ -116,6 +117,20 @@ def test_whole_numbers_go_through_unrounded(side: int, stride: int) -> None:
     np.testing.assert_allclose(after, before, rtol=1e-5)
 
 
+def test_a_first_convolution_of_cells_is_the_same_to_the_last_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = network()
+    ranges = ranges_of(model)
+    cells = to_int8(model, ranges)
+    monkeypatch.setattr(int8, "STEM", {"kernel_shape": [0, 0]})  # no convolution is such a one
+    plain = to_int8(model, ranges)
+    first = {node.operator: node for node in reversed(read_graph(cells).nodes)}
+    assert first["SpaceToDepth"].inputs == ("image",)
+    assert first["QLinearConv"].attributes["kernel_shape"] == [4, 4]
+    assert "SpaceToDepth" not in {node.operator for node in read_graph(plain).nodes}
+    for rearranged, part in zip(run(cells, images()), run(plain, images()), strict=True):
+        np.testing.assert_array_equal(rearranged, part)
+
+
 def test_a_channel_without_weights_is_its_bias() -> None:
     model = onnx.load_from_string(
         two_convolutions(np.zeros((8, 3, 3, 3), np.float32), np.ones((1, 8, 1, 1), np.float32), 1)
@@ -125,6 +140,52 @@ def test_a_channel_without_weights_is_its_bias() -> None:
     made = to_int8(model.SerializeToString(), {"image": (0.0, 1.0), "b": (0.0, 25.5)})
     (maps,) = run(made, images(1))
     np.testing.assert_allclose(maps, np.full_like(maps, 28.0), rtol=1e-5)
+
+
+def residual(shortcut: NDArray[np.float32], branch: NDArray[np.float32], *, shown: bool = False) -> bytes:
+    """Two convolutions of an image, their sum behind a ReLU, and the sum of its channels; `shown` adds the first."""
+    ones = np.ones((1, len(shortcut), 1, 1), np.float32)
+    weights = [
+        numpy_helper.from_array(values[:, :, None, None] if values.ndim == 2 else values, name)
+        for name, values in (("u", shortcut), ("v", branch), ("w", ones))
+    ]
+    nodes = [
+        helper.make_node("Conv", ["image", "u"], ["a"], kernel_shape=[1, 1]),
+        helper.make_node("Conv", ["image", "v"], ["b"], kernel_shape=[1, 1]),
+        helper.make_node("Add", ["a", "b"], ["c"]),
+        helper.make_node("Relu", ["c"], ["d"]),
+        helper.make_node("Conv", ["d", "w"], ["maps"], kernel_shape=[1, 1]),
+    ]
+    if shown:
+        nodes.append(helper.make_node("Conv", ["a", "w"], ["seen"], kernel_shape=[1, 1]))
+    ends = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["slices", channels, None, None])
+        for name, channels in (("image", 1), ("maps", 1), *((("seen", 1),) if shown else ()))
+    ]
+    graph = helper.make_graph(nodes, "sum", ends[:1], ends[1:], weights)
+    return bytes(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9).SerializeToString()
+    )
+
+
+SHORTCUT = np.array([[-1000.0], [1.0]], np.float32)  # one channel far below what the other input, at most 1, can lift
+BRANCH = np.array([[1.0], [0.5]], np.float32)
+SUM_RANGES = {"image": (0.0, 1.0), "a": (-1000.0, 1.0), "b": (0.0, 1.0), "d": (0.0, 1.5)}
+
+
+def test_a_sum_s_input_is_as_fine_as_its_relu_shows_it() -> None:
+    image = np.linspace(0, 1, 64, dtype=np.float32).reshape(1, 1, 8, 8)
+    model = residual(SHORTCUT, BRANCH)
+    (before,), (after,) = run(model, image), run(to_int8(model, SUM_RANGES), image)
+    assert np.abs(after - before).max() < 0.02  # steps of a: 2 / 255, of the whole range they would be 4
+
+
+def test_a_sum_s_input_that_is_used_elsewhere_keeps_its_range() -> None:
+    image = np.linspace(0, 1, 64, dtype=np.float32).reshape(1, 1, 8, 8)
+    model = residual(SHORTCUT, BRANCH, shown=True)
+    before, after = run(model, image)[1], run(to_int8(model, SUM_RANGES), image)[1]
+    assert before.min() == pytest.approx(-999.0)
+    np.testing.assert_allclose(after, before, atol=5)
 
 
 def test_a_range_that_is_missing_is_named() -> None:

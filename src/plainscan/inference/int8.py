@@ -8,8 +8,8 @@ Everything behind a head's last convolution stays in float32, and that convoluti
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
@@ -24,6 +24,9 @@ LARGEST: Final = 127  # of a weight: symmetric, so that its zero point is 0
 STEPS: Final = 255  # of an activation
 EPSILON: Final = 1e-5  # of a batch norm that states none, as ONNX has it
 SMALLEST_SCALE: Final = 1e-12  # of what is 0 throughout
+CELLS: Final = ".cells"  # what a picture is called as cells of 2 x 2 pixels
+STEM: Final = {"kernel_shape": [7, 7], "pads": [3, 3, 3, 3], "strides": [2, 2]}
+STEM_OF_CELLS: Final = {"kernel_shape": [4, 4], "pads": [2, 2, 1, 1], "strides": [1, 1]}
 FOLLOWERS: Final = {"Conv": ("BatchNormalization", "Relu"), "Add": ("Relu",)}
 
 
@@ -68,9 +71,11 @@ def to_int8(model: bytes, ranges: Ranges) -> bytes:
     Raises:
         BundleError: It cannot be read, or a range is missing.
     """
-    graph = _plain(read_graph(model))
-    builder = _Builder(graph, ranges)
-    for step in _steps(graph):
+    graph = _of_cells(_plain(read_graph(model)))
+    steps = _steps(graph)
+    ranges = {**ranges, **{f"{name}{CELLS}": part for name, part in ranges.items()}}
+    builder = _Builder(graph, _shown(steps, ranges))
+    for step in steps:
         builder.add(step)
     return write_graph(replace(graph, nodes=tuple(builder.nodes), tensors=builder.tensors))
 
@@ -111,6 +116,34 @@ def _plain(graph: Graph) -> Graph:
     return replace(graph, nodes=tuple(nodes), tensors=tensors)
 
 
+def _of_cells(graph: Graph) -> Graph:
+    """The graph, its 7 x 7 convolution of every second pixel as one of 4 x 4 cells, their pixels as channels.
+
+    The same products, summed where they lie closer together: with 3 channels the convolution alone takes a tenth of
+    the network's time, and so half of that. A picture has an even number of rows and columns.
+    """
+    images, tensors, nodes = {value_name(value) for value in graph.inputs}, dict(graph.tensors), []
+    for node in graph.nodes:
+        stem = node.operator == "Conv" and dict(node.attributes) == STEM
+        if stem and node.inputs[0] in images and node.inputs[1] in tensors:
+            image, weights, *bias = node.inputs
+            nodes.append(Node("SpaceToDepth", (image,), (f"{image}{CELLS}",), {"blocksize": 2}))
+            nodes.append(
+                replace(node, inputs=(f"{image}{CELLS}", f"{weights}{CELLS}", *bias), attributes=STEM_OF_CELLS)
+            )
+            tensors[f"{weights}{CELLS}"] = _weights_of_cells(tensors[weights])
+        else:
+            nodes.append(node)
+    return replace(graph, nodes=tuple(nodes), tensors=tensors)
+
+
+def _weights_of_cells(weights: Array) -> Array:
+    """(out, in, 7, 7) to (out, 4 * in, 4, 4): a row and a column of 0 before them, cells in SpaceToDepth's order."""
+    out, channels = weights.shape[:2]
+    padded = np.pad(weights, ((0, 0), (0, 0), (1, 0), (1, 0))).reshape(out, channels, 4, 2, 4, 2)
+    return padded.transpose(0, 3, 5, 1, 2, 4).reshape(out, 4 * channels, 4, 4)
+
+
 def _steps(graph: Graph) -> list[Step]:
     takers: dict[str, list[Node]] = defaultdict(list)
     for node in graph.nodes:
@@ -129,6 +162,23 @@ def _steps(graph: Graph) -> list[Step]:
                 taken.add(step.output)
         steps.append(step)
     return steps
+
+
+def _shown(steps: Sequence[Step], ranges: Ranges) -> Ranges:
+    """The ranges, those of a sum's inputs cut to what the ReLU behind it can show.
+
+    What the other input cannot lift above 0 comes out as 0 however low it is, so that the cut changes no output and
+    makes the steps finer: a shortcut of a residual block that changes its channels goes far below.
+    """
+    shown, uses = dict(ranges), Counter(name for step in steps for name in step.node.inputs)
+    for step in steps:
+        if step.node.operator != "Add" or len(step.nodes) == 1 or any(name not in ranges for name in step.node.inputs):
+            continue
+        for name, other in (step.node.inputs, step.node.inputs[::-1]):
+            low, high = ranges[name]
+            if uses[name] == 1:
+                shown[name] = max(low, -ranges[other][1]), high
+    return shown
 
 
 @dataclass(frozen=True)
