@@ -10,7 +10,7 @@ import pytest
 
 from plainscan import bundle
 from plainscan.bundle import Calibration, Card, OperatingPoint, located, read_card, shipped, write_bundle, write_sums
-from plainscan.errors import BundleError
+from plainscan.errors import BundleError, StorageError
 from plainscan.findings import FINDING_KEYS
 from plainscan.storage import file_hash
 
@@ -48,6 +48,24 @@ def folder(tmp_path: Path) -> Path:
 
 def test_a_bundle_comes_back_as_it_was_written(folder: Path, tmp_path: Path) -> None:
     assert read_card(folder) == card(tmp_path / "any" / "model.onnx")
+
+
+@pytest.mark.parametrize("write", ["write_bytes", "write_text"])
+def test_a_disk_that_fills_up_leaves_the_bundle_that_stood_there(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, write: str
+) -> None:
+    before = read_card(folder)
+
+    def full(path: Path, *_: object, **__: object) -> None:
+        path.touch()
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, write, full)
+        with pytest.raises(StorageError, match="Free some space"):
+            write_bundle(folder, MODEL, before.model_copy(update={"name": "other"}))
+    assert read_card(folder) == before
+    assert {path.name for path in folder.iterdir()} == {"card.json", "model.onnx"}
 
 
 def test_channels_are_windows_times_planes(folder: Path) -> None:
@@ -97,16 +115,24 @@ def test_a_bundle_made_for_other_preparation_rules_is_refused(folder: Path, tmp_
         read_card(tmp_path / "other")
 
 
-def test_a_write_that_dies_before_the_card_leaves_no_bundle(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    known = read_card(folder)
+def test_a_write_that_dies_between_its_two_files_leaves_a_bundle_that_is_refused(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = MODEL + b" of another kind"
+    (tmp_path / "other.onnx").write_bytes(other)
+    known = read_card(folder).model_copy(update={"model_sha256": file_hash(tmp_path / "other.onnx")})
+    replace, replaced = Path.replace, []
 
-    def die(*_: object, **__: object) -> str:
-        raise KeyboardInterrupt
+    def once(path: Path, target: Path) -> Path:
+        if replaced:
+            raise KeyboardInterrupt
+        replaced.append(target)
+        return replace(path, target)
 
-    monkeypatch.setattr(bundle.Card, "model_dump_json", die)
+    monkeypatch.setattr(Path, "replace", once)
     with pytest.raises(KeyboardInterrupt):
-        write_bundle(folder, MODEL, known)
-    with pytest.raises(BundleError, match=r"no card\.json"):
+        write_bundle(folder, other, known)
+    with pytest.raises(BundleError, match="was altered"):
         read_card(folder)
 
 

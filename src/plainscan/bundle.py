@@ -151,19 +151,20 @@ class Card(_Part):
 
 
 def write_bundle(folder: Path, model: bytes, card: Card) -> None:
-    """Put a bundle in place: the model first, the card last, so that a half-written bundle does not load.
+    """Put a bundle in place: both files are written whole before one of those that stood there is replaced.
+
+    Killed between the two, a card stands beside a model that is not its own, which ``read_card`` refuses.
 
     Raises:
         BundleError: A field of the card is out of range.
+        StorageError: The disk is full or the folder cannot be written; what stood there still stands.
     """
     _card(card.model_dump(), folder / CARD_FILE)
-    (folder / CARD_FILE).unlink(missing_ok=True)
-    with whole_file(folder / MODEL_FILE) as partial:
-        partial.write_bytes(model)
-    with whole_file(folder / CARD_FILE) as partial:
-        fields = json.loads(card.model_dump_json())
-        sealed = {SEAL: _seal(fields), **fields}
-        partial.write_text(json.dumps(sealed, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    fields = json.loads(card.model_dump_json())
+    sealed = {SEAL: _seal(fields), **fields}
+    with whole_file(folder / MODEL_FILE) as weights, whole_file(folder / CARD_FILE) as text:
+        weights.write_bytes(model)
+        text.write_text(json.dumps(sealed, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def read_card(folder: Path) -> Card:

@@ -12,7 +12,7 @@ from PIL import Image
 from tests.evaluation import tiny
 
 from plainscan import tables
-from plainscan.bundle import write_bundle
+from plainscan.bundle import MODEL_FILE, read_card, write_bundle
 from plainscan.config import EvaluateSettings, ImagesSettings, SplitSettings
 from plainscan.errors import BundleError, ConfigError, LabelError, LeakError, SplitError, TableError, UserError
 from plainscan.stages import evaluate, images, split
@@ -127,6 +127,19 @@ def test_looks_are_counted_in_the_run_and_nothing_changed_is_no_look(labeled: Pa
         evaluate.run(run, _settings(bundle))
     looks = json.loads((run / "test_looks.json").read_text())["looks"]
     assert [(look["look"], look["split"], look["test_slices"]) for look in looks] == [(1, "all", 54), (2, "all", 54)]
+    assert len(list(run.glob("external-*/metrics.json"))) == 2
+
+
+def test_two_cards_of_the_same_weights_have_results_of_their_own(labeled: Path, tmp_path: Path) -> None:
+    """As `calibrate` writes them: other probabilities, the weights untouched."""
+    run, one = _copy(labeled, tmp_path), _bundle(tmp_path / "one")
+    card = read_card(one)
+    other = card.model_copy(
+        update={"calibration": tuple(c.model_copy(update={"intercept": 3.0}) for c in card.calibration)}
+    )
+    write_bundle(tmp_path / "other", (one / MODEL_FILE).read_bytes(), other)
+    for bundle in (one, tmp_path / "other"):
+        evaluate.run(run, _settings(bundle))
     assert len(list(run.glob("external-*/metrics.json"))) == 2
 
 

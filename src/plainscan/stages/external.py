@@ -7,6 +7,7 @@ Slices of `world` are judged as they were made, and must be of the bundle's size
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from collections.abc import Collection, Iterable, Mapping
@@ -219,9 +220,13 @@ def _saw(found: str, bundle: Path, remedy: str) -> LeakError:
 
 
 def _name(card: Card, split: str) -> str:
-    """Folder for a bundle's results: its name, and the start of its hash, since names are not unique."""
+    """Folder for a bundle's results: its name, and the start of its card's hash.
+
+    Names are not unique, and one file of weights may have many cards: ``calibrate`` writes another.
+    """
     plain = re.sub(r"[^A-Za-z0-9._-]+", "-", card.name)[:40]
-    return f"external-{plain}-{card.model_sha256[:8]}{'' if split == 'all' else f'-{split}'}"
+    known = hashlib.sha256(card.model_dump_json().encode()).hexdigest()[:8]
+    return f"external-{plain}-{known}{'' if split == 'all' else f'-{split}'}"
 
 
 def _link(folder: Path, target: Path, names: Iterable[str]) -> None:
