@@ -30,6 +30,9 @@ _BUT: Final = re.compile(r"\s*(?:but|however|though|although|yet)\b|[但而]|不
 _EDGE: Final = re.compile(
     r"\b(?:outlines?|contours?|boundar(?:y|ies)|borders?|margins?|interfaces?)\b|轮廓|边界|界限|境界|分界|层次"
 )
+_CHANGE: Final = re.compile(
+    r"\b(?:larger|smaller|thicker|thinner|denser|brighter|fainter|less dense|persists?|trace|(?:is|are) (?:new|old))\b"
+)
 _LITERAL: Final = re.compile(r"[^()\[\]|.,\s]+")
 
 
@@ -45,7 +48,7 @@ def unaccounted(sentence: str, scope: Scope) -> list[tuple[int, int]]:
     places.update((hollow.cue.start, hollow.cue.end) for hollow in scope.hollow if _says(sentence, hollow))
     places.update(_degrees(sentence, scope.open))
     if not (places or scope.said or scope.normal):
-        places.update(_bare_parts(sentence, scope.open))
+        places.update(_bare(sentence, scope.open))
     places.update(place for token in scope.normal for place in _one_side(sentence, token))
     return sorted(places)
 
@@ -105,8 +108,8 @@ def _degrees(sentence: str, stretches: tuple[Stretch, ...]) -> Iterator[tuple[in
             yield place
 
 
-def _bare_parts(sentence: str, stretches: tuple[Stretch, ...]) -> Iterator[tuple[int, int]]:
-    """Inner parts of the head in a sentence that says nothing of them: "a stick in the left orbit", "addendum: pons".
+def _bare(sentence: str, stretches: tuple[Stretch, ...]) -> Iterator[tuple[int, int]]:
+    """Inner parts of the head, or change, where a sentence says nothing of them: "addendum: pons", "slightly larger".
 
     No list of plain words holds beside them: a bottle, a treatment, an error in the pons is none of its own.
     """
@@ -117,6 +120,8 @@ def _bare_parts(sentence: str, stretches: tuple[Stretch, ...]) -> Iterator[tuple
         for word in words.words(sentence[stretch.start : stretch.end]):
             if word[0] in words.groups["anatomy"] and word[0] not in words.groups["outer"]:
                 yield stretch.start + word.start(), stretch.start + word.end()
+        for change in _CHANGE.finditer(sentence, stretch.start, stretch.end):
+            yield change.span()
 
 
 def _telling(sentence: str, stretch: Stretch) -> Iterator[tuple[int, int]]:

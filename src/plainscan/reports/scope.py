@@ -74,7 +74,7 @@ class _Segment:
     def points_ahead(self, i: int) -> bool:
         """Whether the cue at this place speaks of what follows; at the very end (脑出血未见) it cannot."""
         cue, rest = self.tokens[i], self.tokens[i + 1 :]
-        direction = cue.kind.partition(".")[2]
+        direction = cue.kind.partition(".")[2].partition(".")[0]
         if direction == "either":
             return any(map(_names, rest))
         return direction == "before" and bool(rest or self.text[cue.end - self.start :].strip())
@@ -255,6 +255,8 @@ def read_scope(sentence: str, tokens: Sequence[Token], words: Lexicon) -> Scope:
             reader.reach = "present"
         reader.segment(segment, after_bare=i > 0 and segments[i - 1].listed())
     reader.settle(len(sentence))
+    if not reader.found:  # "nearly resolved": what is not named was there
+        reader.hollow += [Hollow(token, None) for token in tokens if token.kind.endswith(".change")]
     said = tuple((token, reach) for token, reach in reader.found if reach != "history")
     normal = tuple(token for token in tokens if token.kind.partition(".")[0] in _EXCUSES)
     return Scope(said, tuple(reader.open), tuple(reader.hollow), normal)
