@@ -16,6 +16,7 @@ from tests.dicom.test_write import EXAM, PERSON, SERIES
 
 from plainscan.cli import main
 from plainscan.config import DeidentifySettings
+from plainscan.dicom.deidentify_key import make_key
 from plainscan.dicom.read import read_hu, read_slices
 from plainscan.dicom.scan import gather, scan
 from plainscan.dicom.write import HABITS, write_series
@@ -134,6 +135,21 @@ def test_a_source_without_a_file_leaves_no_key_behind(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="no DICOM image or report among 0 files"):
         run(tmp_path, source=tmp_path / "unmounted", key=tmp_path / "keys" / "cohort.key")
     assert not (tmp_path / "keys").exists()
+
+
+def test_a_source_without_an_image_leaves_no_new_key_behind_and_an_old_one_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "letters").mkdir()
+    (tmp_path / "letters" / "one.txt").write_text("hello")
+    with pytest.raises(SourceError, match="no DICOM image or report among 1 file"):
+        run(tmp_path, source=tmp_path / "letters")
+    assert not (tmp_path / "cohort.key").exists()
+    assert "new key" not in capsys.readouterr().err
+    make_key(tmp_path / "cohort.key")
+    with pytest.raises(SourceError, match="no DICOM image or report"):
+        run(tmp_path, source=tmp_path / "letters")
+    assert (tmp_path / "cohort.key").exists()
 
 
 @pytest.mark.parametrize("key", ["in/cohort.key", "link/cohort.key"])

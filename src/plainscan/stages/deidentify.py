@@ -50,13 +50,14 @@ def run(folder: Path, settings: DeidentifySettings) -> Counts:
     split_source(settings.source)  # a source that is not there, or holds nothing, must not leave a key behind
     if settings.source.is_dir() and not any(path.is_file() for path in settings.source.rglob("*")):
         raise _nothing(settings.source, 0)
-    key = read_key(settings.key) if settings.key.exists() else _new_key(settings.key)
+    is_new = not settings.key.exists()
+    key = make_key(settings.key) if is_new else read_key(settings.key)
     records.mkdir(mode=0o700, parents=True, exist_ok=True)
     return recorded(
         "deidentify",
         records,
         settings,
-        lambda: _work(folder, records, settings, key),
+        lambda: _work(folder, records, settings, key, is_new=is_new),
         inputs=sources,
         outputs=[folder, LINKS.path(records)],
         rules=f"{RULES} {key.name}",
@@ -76,13 +77,7 @@ def _refuse_among_results(folder: Path, sources: Sequence[Path], key: Path) -> N
             )
 
 
-def _new_key(path: Path) -> Key:
-    key = make_key(path)
-    say(f"deidentify: a new key was made: {path}. Keep it, and keep it here: a lost key cannot be made again.")
-    return key
-
-
-def _work(out: Path, records: Path, settings: DeidentifySettings, key: Key) -> Counts:
+def _work(out: Path, records: Path, settings: DeidentifySettings, key: Key, *, is_new: bool) -> Counts:
     reports = read_reports(settings.reports) if settings.reports else {}
     listed = read_known(settings.identifiers) if settings.identifiers else {}
     choices = settings.model_dump(mode="json", include={"derived", "burnt_in", "deface", "thin_mm"})
@@ -91,7 +86,12 @@ def _work(out: Path, records: Path, settings: DeidentifySettings, key: Key) -> C
     catalogue, rejects = gather(track(scan(settings.source), "headers", total=total))
     documents, others = find_reports(rejects)
     if catalogue.is_empty() and not documents:
+        if is_new:  # nothing was named by it
+            settings.key.unlink()
+            journal.discard()
         raise _nothing(settings.source, rejects.height)
+    if is_new:
+        say(f"deidentify: a new key was made: {settings.key}. Keep it, and keep it here: it cannot be made again.")
     rows = [account_row(kind, code=code) for kind, _, code in others]
     links: list[Row] = [{"source": root, "path": path, "code": code} for _, (root, path), code in others]
     studies = {str(study): frame for (study,), frame in catalogue.partition_by("study_uid", as_dict=True).items()}

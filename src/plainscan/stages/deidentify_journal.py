@@ -79,6 +79,10 @@ class Journal:
         with self._path.open("a", encoding="utf-8", errors="surrogateescape") as stream:
             stream.write(json.dumps([mark, *result], ensure_ascii=False) + "\n")
 
+    def discard(self) -> None:
+        """Take it away again, with the key that it belongs to."""
+        self._path.unlink()
+
 
 def _parse(line: str) -> Iterator[tuple[str, Result]]:
     try:
