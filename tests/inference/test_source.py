@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from plainscan.dicom.scan import Scanned
 from plainscan.errors import SourceError
 from plainscan.inference.source import collect
 
@@ -25,6 +26,21 @@ def test_a_folder_that_may_not_be_listed_is_not_called_empty(tmp_path: Path, mon
     found = collect(tmp_path)
     assert found.studies == []
     assert [row["not_scored"] for row in found.left_out] == ["unreadable_folder"]
+
+
+def test_every_file_that_is_looked_at_can_be_watched(tmp_path: Path) -> None:
+    for name in ("a.txt", "b/c.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("no image")
+    watched: list[Scanned] = []
+
+    def watch(scanned: Iterable[Scanned]) -> Iterator[Scanned]:
+        for one in scanned:
+            watched.append(one)
+            yield one
+
+    found = collect(tmp_path, watch=watch)
+    assert len(watched) == len(found.left_out) == 2
 
 
 def test_pictures_behind_a_folder_that_is_not_gone_into_are_rows_not_silence(

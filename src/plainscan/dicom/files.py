@@ -150,6 +150,11 @@ def count_files(source: Path) -> int:
     return sum(1 for _ in _files(source))
 
 
+def is_empty(source: Path) -> bool:
+    """Whether ``walk`` meets nothing in a folder; it looks no further than the first that it meets."""
+    return next(_files(source), None) is None
+
+
 def unlisted(root: Path) -> list[tuple[Path, str]]:
     """Visible folders below a folder that are not gone down into, and the code why not, in a fixed order."""
     found = [(path, why) for path, why in _files(root) if why]

@@ -7,7 +7,7 @@ nor its neighbors are known.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -21,10 +21,10 @@ from plainscan.cohort.select import select
 from plainscan.config import SelectSettings
 from plainscan.ct.prepare import HU, planes_around
 from plainscan.ct.window import Window
-from plainscan.dicom.files import count_files, unlisted
+from plainscan.dicom.files import is_empty, unlisted
 from plainscan.dicom.names import text_of
 from plainscan.dicom.read import Place, Reader
-from plainscan.dicom.scan import gather, scan
+from plainscan.dicom.scan import Scanned, gather, scan
 from plainscan.errors import SourceError, UserError
 from plainscan.inference.gate import NO_LOSS, REMEDY, SAMPLES, SeriesGate, Verdict, judge
 from plainscan.pictures import is_picture, list_files, list_pictures, read_picture
@@ -85,21 +85,26 @@ class Source:
     pictures: bool = False
 
 
-def collect(source: Path, window: WindowPair | None = None) -> Source:
+def collect(
+    source: Path,
+    window: WindowPair | None = None,
+    watch: Callable[[Iterable[Scanned]], Iterable[Scanned]] = iter,
+) -> Source:
     """Find out what is in a source.
 
     Args:
         source: DICOM folder, ZIP or file; with ``window``, a folder of pictures or one picture.
         window: Centre and width burnt into the pictures, HU. Given, pictures are scored; not given, DICOM.
+        watch: Passes the DICOM files through as they are looked at, to show how far it is.
 
     Raises:
         SourceError: There is no such source, it is empty, or it holds pictures and no window is given.
     """
     if not source.exists():
         raise _nothing("no such file or folder", source)
-    if source.is_dir() and not count_files(source):
+    if source.is_dir() and is_empty(source):
         raise _nothing("an empty folder", source)
-    return _pictures(source, Window(*window)) if window else _dicom(source)
+    return _pictures(source, Window(*window)) if window else _dicom(source, watch)
 
 
 def _nothing(found: str, source: Path) -> SourceError:
@@ -128,8 +133,8 @@ def _picture(path: Path, folder: Path, window: Window) -> Slice:
     return Slice(row_of(file=_relative(path, folder)), lambda _: (read_picture(path, window), ()))
 
 
-def _dicom(source: Path) -> Source:
-    catalogue, rejects = gather(scan(source))
+def _dicom(source: Path, watch: Callable[[Iterable[Scanned]], Iterable[Scanned]]) -> Source:
+    catalogue, rejects = gather(watch(scan(source)))
     if catalogue.is_empty() and list_pictures(source):
         raise SourceError(
             "pictures, whose Hounsfield units are unknown without their window",

@@ -152,7 +152,7 @@ def _work(folder: Path, settings: PredictSettings, bundle: Path) -> Counts:
         say(
             f"predict: {classifier.card.name}, the weights that come with plainscan, trained on synthetic studies alone"
         )
-    source = collect(settings.source, settings.window)
+    source = collect(settings.source, settings.window, lambda scanned: track(scanned, "headers"))
     for name in (PREDICTIONS, STUDIES):  # of an earlier run: one that ends early must not leave them as its own
         (folder / name).unlink(missing_ok=True)
     with Reader() as reader, _new_folder(folder / HEATMAPS, settings.heatmaps) as partial:
