@@ -72,9 +72,9 @@ def together(parts: Iterable[Found]) -> Found:
     return Found([code for part in listed for code in part.codes], [s for part in listed for s in part.strains])
 
 
-def studies(wide: bool) -> list[Study]:
+def studies(wide: bool, slices: tuple[int, int] = (16, 24)) -> list[Study]:
     rng = np.random.default_rng([44, wide])
-    return [make_study(rng, StudyOptions(slices=(16, 24), wide=wide)) for _ in range(STUDIES)]
+    return [make_study(rng, StudyOptions(slices=slices, wide=wide)) for _ in range(STUDIES)]
 
 
 def fullest(study: Study) -> NDArray[np.int16]:
@@ -187,6 +187,7 @@ def main() -> int:
         ("synthetic, as a hospital scans", together(map(as_series, plain))),
         ("synthetic, in a field of view of 500 mm", together(map(in_wide_field, plain))),
         ("synthetic, wide", together(map(as_series, wide))),
+        ("synthetic, 8 to 10 thick slices", together(map(as_series, studies(wide=False, slices=(8, 10))))),
         ("synthetic, wide, as pictures", together(map(as_pictures, wide))),
     ]
     groups += real(Path(os.environ["PLAINSCAN_REAL_DATA"])) if "PLAINSCAN_REAL_DATA" in os.environ else []

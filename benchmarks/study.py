@@ -103,7 +103,7 @@ def command(archive: Path, folder: Path, engine: str) -> tuple[float, float, flo
 
 
 def study() -> bool:
-    """Print what a whole command takes; whether the limits hold for the engine that scores unless another is asked for."""
+    """Print what a whole command takes; whether the limits hold for the default engine."""
     results: dict[str, list[tuple[float, float, float]]] = {"int8": [], "fp32": []}
     with tempfile.TemporaryDirectory() as scratch:
         cohort = Path(scratch) / "cohort"

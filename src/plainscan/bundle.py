@@ -160,8 +160,7 @@ def write_bundle(folder: Path, model: bytes, card: Card) -> None:
         StorageError: The disk is full or the folder cannot be written; what stood there still stands.
     """
     _card(card.model_dump(), folder / CARD_FILE)
-    fields = json.loads(card.model_dump_json())
-    sealed = {SEAL: _seal(fields), **fields}
+    sealed = {SEAL: seal_of(card), **json.loads(card.model_dump_json())}
     with whole_file(folder / MODEL_FILE) as weights, whole_file(folder / CARD_FILE) as text:
         weights.write_bytes(model)
         text.write_text(json.dumps(sealed, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -317,6 +316,11 @@ def _no_card(found: str, path: Path) -> BundleError:
         expected=f"a card of format {FORMAT}",
         remedy="Copy the bundle again, or write it again with `plainscan train`.",
     )
+
+
+def seal_of(card: Card) -> str:
+    """A card's own hash: two cards of one file of weights have two."""
+    return _seal(json.loads(card.model_dump_json()))
 
 
 def _seal(fields: object) -> str:

@@ -73,7 +73,6 @@ def to_int8(model: bytes, ranges: Ranges) -> bytes:
     """
     graph = _of_cells(_plain(read_graph(model)))
     steps = _steps(graph)
-    ranges = {**ranges, **{f"{name}{CELLS}": part for name, part in ranges.items()}}
     builder = _Builder(graph, _shown(steps, ranges))
     for step in steps:
         builder.add(step)
@@ -270,7 +269,7 @@ class _Builder:
     def _output(self, name: str) -> tuple[str, str]:
         """Decide on a tensor's scale; names of it and its zero point."""
         try:
-            low, high = self.ranges[name]
+            low, high = self.ranges[name.removesuffix(CELLS)]  # the same values
         except KeyError as error:
             raise BundleError(
                 f"no range of {name}",

@@ -31,6 +31,7 @@ from plainscan.pictures import is_picture, list_files, list_pictures, read_pictu
 from plainscan.setting_types import WindowPair
 
 Row = dict[str, object]
+Watch = Callable[[Iterable[Scanned]], Iterable[Scanned]]
 LEAST_KEPT: Final = 4 * SAMPLES  # slices of a series: those that the gatekeeper looks at first are then read once
 WINDOW_REMEDY: Final = (
     "State the window that was burnt in, such as --window 40 80 (in Python window=(40, 80)), and run again."
@@ -85,11 +86,7 @@ class Source:
     pictures: bool = False
 
 
-def collect(
-    source: Path,
-    window: WindowPair | None = None,
-    watch: Callable[[Iterable[Scanned]], Iterable[Scanned]] = iter,
-) -> Source:
+def collect(source: Path, window: WindowPair | None = None, watch: Watch = iter) -> Source:
     """Find out what is in a source.
 
     Args:
@@ -133,7 +130,7 @@ def _picture(path: Path, folder: Path, window: Window) -> Slice:
     return Slice(row_of(file=_relative(path, folder)), lambda _: (read_picture(path, window), ()))
 
 
-def _dicom(source: Path, watch: Callable[[Iterable[Scanned]], Iterable[Scanned]]) -> Source:
+def _dicom(source: Path, watch: Watch) -> Source:
     catalogue, rejects = gather(watch(scan(source)))
     if catalogue.is_empty() and list_pictures(source):
         raise SourceError(

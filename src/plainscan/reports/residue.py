@@ -30,9 +30,7 @@ _BUT: Final = re.compile(r"\s*(?:but|however|though|although|yet)\b|[但而]|不
 _EDGE: Final = re.compile(
     r"\b(?:outlines?|contours?|boundar(?:y|ies)|borders?|margins?|interfaces?)\b|轮廓|边界|界限|境界|分界|层次"
 )
-_CHANGE: Final = re.compile(
-    r"\b(?:larger|smaller|thicker|thinner|denser|brighter|fainter|less dense|persists?|trace|(?:is|are) (?:new|old))\b"
-)
+_CHANGE: Final = re.compile(r"\b(?:larger|smaller|thicker|thinner|denser|less dense|persists?|trace|(?:is|are) new)\b")
 _LITERAL: Final = re.compile(r"[^()\[\]|.,\s]+")
 
 

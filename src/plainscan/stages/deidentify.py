@@ -51,7 +51,7 @@ def run(folder: Path, settings: DeidentifySettings) -> Counts:
     if settings.source.is_dir() and not any(path.is_file() for path in settings.source.rglob("*")):
         raise _nothing(settings.source, 0)
     is_new = not settings.key.exists()
-    key = make_key(settings.key) if is_new else read_key(settings.key)
+    key = _new_key(settings.key) if is_new else read_key(settings.key)
     records.mkdir(mode=0o700, parents=True, exist_ok=True)
     return recorded(
         "deidentify",
@@ -77,6 +77,12 @@ def _refuse_among_results(folder: Path, sources: Sequence[Path], key: Path) -> N
             )
 
 
+def _new_key(path: Path) -> Key:
+    key = make_key(path)
+    say(f"deidentify: a new key was made: {path}. Keep it, and keep it here: a lost key cannot be made again.")
+    return key
+
+
 def _work(out: Path, records: Path, settings: DeidentifySettings, key: Key, *, is_new: bool) -> Counts:
     reports = read_reports(settings.reports) if settings.reports else {}
     listed = read_known(settings.identifiers) if settings.identifiers else {}
@@ -86,12 +92,11 @@ def _work(out: Path, records: Path, settings: DeidentifySettings, key: Key, *, i
     catalogue, rejects = gather(track(scan(settings.source), "headers", total=total))
     documents, others = find_reports(rejects)
     if catalogue.is_empty() and not documents:
-        if is_new:  # nothing was named by it
+        if is_new:
             settings.key.unlink()
             journal.discard()
+            say("deidentify: the new key was taken away again, as it has named nothing")
         raise _nothing(settings.source, rejects.height)
-    if is_new:
-        say(f"deidentify: a new key was made: {settings.key}. Keep it, and keep it here: it cannot be made again.")
     rows = [account_row(kind, code=code) for kind, _, code in others]
     links: list[Row] = [{"source": root, "path": path, "code": code} for _, (root, path), code in others]
     studies = {str(study): frame for (study,), frame in catalogue.partition_by("study_uid", as_dict=True).items()}

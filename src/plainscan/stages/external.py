@@ -7,7 +7,6 @@ Slices of `world` are judged as they were made, and must be of the bundle's size
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from collections.abc import Collection, Iterable, Mapping
@@ -17,7 +16,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from plainscan.bundle import Card, located, read_card
+from plainscan.bundle import Card, located, read_card, seal_of
 from plainscan.cohort.split import split_slices
 from plainscan.config import EvaluateSettings, PrepareSettings
 from plainscan.counted import counted
@@ -225,8 +224,7 @@ def _name(card: Card, split: str) -> str:
     Names are not unique, and one file of weights may have many cards: ``calibrate`` writes another.
     """
     plain = re.sub(r"[^A-Za-z0-9._-]+", "-", card.name)[:40]
-    known = hashlib.sha256(card.model_dump_json().encode()).hexdigest()[:8]
-    return f"external-{plain}-{known}{'' if split == 'all' else f'-{split}'}"
+    return f"external-{plain}-{seal_of(card)[:8]}{'' if split == 'all' else f'-{split}'}"
 
 
 def _link(folder: Path, target: Path, names: Iterable[str]) -> None:
