@@ -73,6 +73,12 @@ def test_leading_zeros_alone_are_a_weak_hint_unless_a_person_knows_better() -> N
     assert {pair[:2] for pair in of_identifiers(*rows, drop_zeros=True)} == {("same_identifier", 1.0)}
 
 
+def test_a_weak_hint_is_found_among_many_identifiers_that_are_no_digits() -> None:
+    others = [(f"P-{number}", "F", None) for number in range(1000)]
+    found = of_identifiers(*others, ("770", "F", None), ("0000770", "F", None))
+    assert found == [twins.Pair("same_digits", 0.5, 0, 1000, 1001)]
+
+
 @pytest.mark.parametrize("other", [("17", "M", 4), ("17", "F", 5), ("0017 ", "F", 4)])
 def test_a_weak_hint_gives_way_to_another_sex_another_name_and_better_evidence(
     other: tuple[str, str, int],

@@ -95,12 +95,10 @@ def _with_identifiers(studies: pl.DataFrame, drop_zeros: bool) -> pl.DataFrame:
     one = {patient: plain(patient) for patient in patients}
     digits = {patient: None if text is None else without_zeros(text) for patient, text in one.items()}
     if drop_zeros:
-        one, digits = {patient: digits[patient] or text for patient, text in one.items()}, {}
-    patient = pl.col("patient_id")
-    return studies.with_columns(
-        patient.replace_strict(one, default=None, return_dtype=pl.String).alias("identifier"),
-        patient.replace_strict(digits, default=None, return_dtype=pl.String).alias("digits"),
-    )
+        one, digits = {patient: digits[patient] or text for patient, text in one.items()}, dict.fromkeys(patients)
+    rows = [(patient, one[patient], digits[patient]) for patient in patients]
+    names = {"patient_id": pl.String, "identifier": pl.String, "digits": pl.String}  # typed: most have no digits
+    return studies.join(pl.DataFrame(rows, names, orient="row"), on="patient_id", how="left")
 
 
 class _Known(NamedTuple):
