@@ -2,7 +2,8 @@
 
 Peer: the same drawn studies, written as DICOM files, read back and prepared; in the same run, in turns. `scan`,
 `select` and `split`, which a cohort of files also needs, are not counted. Seconds are the processor's, of one process:
-what a core does. The aim beside the rate is the project's and not a limit, as cores differ.
+what a core does. Linear algebra has one thread, as in the command: threads that wait for each other would count, too.
+The aim beside the rate is the project's and not a limit, as cores differ.
 
 Run: ``python benchmarks/world_speed.py [PATIENTS]``
 """
@@ -19,6 +20,7 @@ from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from plainscan import tables
 from plainscan.config import WorldSettings
@@ -126,7 +128,7 @@ def main() -> int:
     count = settings.patients * STUDIES * settings.slices
     rounds = []
     for turn in range(ROUNDS + 1):
-        with tempfile.TemporaryDirectory() as scratch:
+        with tempfile.TemporaryDirectory() as scratch, threadpool_limits(1):
             one = settings.model_copy(update={"patients": 1})
             rounds.append(measure(Path(scratch), settings if turn else one))
     best = min(rounds[1:], key=lambda spent: spent.world)  # the first made what a process makes once

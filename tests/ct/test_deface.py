@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from plainscan.ct.deface import Frame, Plane, beyond, face_plane
 from plainscan.phantom.scanner import Geometry
-from plainscan.phantom.scene import CAVITY, SKIN, Scene, render_plane
+from plainscan.phantom.scene import CAVITY, SKIN, Scene, render_planes
 from plainscan.phantom.study import StudyOptions, make_study
 
 SLICES, SIZE, MM = 88, 104, 2.4
@@ -43,7 +43,7 @@ def head(seed: int) -> Head:
     positions = first + np.arange(SLICES)[:, None] * up * MM
     directions = (1.0, 0.0, 0.0), (0.0, 1.0, 0.0)
     geometry = Geometry((SIZE, SIZE), MM, *directions, positions, np.full(SLICES, MM), 0.0)
-    hu = np.stack([render_plane(scene, geometry, i)[0] for i in range(SLICES)]).astype(np.int16)
+    hu = np.stack([hu for hu, _ in render_planes(scene, geometry)]).astype(np.int16)
     return Head(hu, Frame(first, row, column, up * MM, (MM, MM)), positions, *_fields(scene, positions))
 
 

@@ -14,7 +14,7 @@ from plainscan.phantom.lesion import Placed, blob, spot, wobble
 from plainscan.phantom.lesion_clot import Intraparenchymal, Petechiae
 from plainscan.phantom.lesion_hemorrhage import Epidural, Mixture, Subdural
 from plainscan.phantom.scanner import Geometry, Pose
-from plainscan.phantom.scene import Scene, render_plane
+from plainscan.phantom.scene import Scene, render_planes
 from plainscan.phantom.truth import Side, Site
 
 Picture = NDArray[np.float32]
@@ -32,7 +32,7 @@ def plane(
     scene = Scene(patient, 0, patient.look, lesions, Pose(np.eye(3), np.zeros(3)), 0.0)
     at = np.array([[-112.0, -112.0, z_mm]])
     geometry = Geometry((224, 224), 1.0, (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), at, np.array([thick_mm]), 0.0)
-    hu, shares = render_plane(scene, geometry, 0, blur_mm)
+    ((hu, shares),) = render_planes(scene, geometry, blur_mm)
     return hu, shares[0] >= lesions[0].mask_share if lesions else np.zeros(hu.shape, np.bool_)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,7 @@ PLANES_ABOVE_MM: Final = (9.0,)  # a slice thicker than this is the mean of one 
 SKIN: Final = HEAD_FIELDS.index("skin")
 CAVITY_RISE: Final = HEAD_FIELDS.index("cavity_rise")
 MIDLINE: Final = BRAIN_FIELDS.index("depth")
+Box: TypeAlias = tuple[slice, slice]  # rows and columns of a slice
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,19 +64,24 @@ def make_scene(rng: np.random.Generator, patient: Patient, lesions: tuple[Placed
     return Scene(patient, number, look, lesions, Pose(turn, np.round(shift, 2)), round(tilt, 1))
 
 
-def render_plane(scene: Scene, geometry: Geometry, slice_index: int, blur_mm: float = 0.0) -> tuple[F32, F32]:
-    """One ideal slice: the mean of planes through its thickness, each with edges as soft as it is thick.
+def render_planes(scene: Scene, geometry: Geometry, blur_mm: float = 0.0) -> Iterator[tuple[F32, F32]]:
+    """Ideal slices, one by one: each the mean of planes through its thickness, with edges as soft as they are thick.
 
     ``blur_mm`` is the scanner's, see ``tissue.Edge``.
 
-    Returns:
+    Yields:
         HU (rows, columns), float32, and (lesions, rows, columns), float32, share of each pixel filled.
     """
-    hu = np.full(geometry.shape, tissue.AIR_HU, np.float32)
-    shares = np.zeros((len(scene.lesions), *geometry.shape), np.float32)
-    slab = _slab(scene, geometry, slice_index, blur_mm)
-    if slab is None:
-        return hu, shares
+    for slice_index, box in enumerate(_boxes(scene, geometry)):
+        hu = np.full(geometry.shape, tissue.AIR_HU, np.float32)
+        shares = np.zeros((len(scene.lesions), *geometry.shape), np.float32)
+        if box is not None:
+            _render(scene, _slab(scene, geometry, slice_index, box, blur_mm), hu, shares)
+        yield hu, shares
+
+
+def _render(scene: Scene, slab: Slab, hu: F32, shares: F32) -> None:
+    """The part of a slice that holds the head, in place."""
     head, brain = _at_nodes(scene, slab)
     total, parts = _paint(scene, slab, 0, head, brain)
     for plane in range(1, slab.count):
@@ -84,7 +91,6 @@ def render_plane(scene: Scene, geometry: Geometry, slice_index: int, blur_mm: fl
     hu[slab.box] = slab.crop(total) / np.float32(slab.count)
     shares[(slice(None), *slab.box)] = slab.crop(parts) / np.float32(slab.count)
     shares[np.array([not lesion.in_bone for lesion in scene.lesions], np.bool_)] *= hu < _HIDDEN_HU
-    return hu, shares
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +107,7 @@ class Slab:
         edge: Softness of edges on each plane.
     """
 
-    box: tuple[slice, slice]
+    box: Box
     corners: Vector
     down: Vector
     right: Vector
@@ -165,21 +171,31 @@ def _steps(out: F32, start: F32, end: F32) -> None:
         np.add(out[k - 1], rise, out=out[k])
 
 
-def _slab(scene: Scene, geometry: Geometry, slice_index: int, blur_mm: float) -> Slab | None:
-    """The part of a slice that holds the head; None when there is none."""
+def _boxes(scene: Scene, geometry: Geometry) -> list[Box | None]:
+    """The rectangle of each slice that holds the head; None where there is none."""
+    turn = scene.pose.turn
+    starts = (geometry.positions_mm - scene.pose.shift_mm) @ turn.T
+    right, down = (turn @ np.array(d) * geometry.pixel_mm for d in (geometry.row_direction, geometry.column_direction))
+    stride = max(int(RASTER_MM / geometry.pixel_mm), 1)
+    rows, columns = (np.arange(0, n + stride - 1, stride, dtype=np.float32) for n in geometry.shape)
+    points = np.concatenate([_points(start, down, right, rows, columns) for start in starts], axis=1)
+    near = (scene.patient.head.sample(*points)[SKIN] > -_OUTSIDE_MM).reshape(len(starts), len(rows), len(columns))
+    return [
+        (_extent(one.any(axis=1), stride, geometry.shape[0]), _extent(one.any(axis=0), stride, geometry.shape[1]))
+        if one.any()
+        else None
+        for one in near
+    ]
+
+
+def _slab(scene: Scene, geometry: Geometry, slice_index: int, box: Box, blur_mm: float) -> Slab:
+    """The part of a slice that holds the head."""
     thickness = float(geometry.thickness_mm[slice_index])
     count = int(np.searchsorted(PLANES_ABOVE_MM, thickness) + 1)
     turn = scene.pose.turn
     start = turn @ (geometry.positions_mm[slice_index] - scene.pose.shift_mm)
     right = turn @ np.array(geometry.row_direction) * geometry.pixel_mm
     down = turn @ np.array(geometry.column_direction) * geometry.pixel_mm
-    stride = max(int(RASTER_MM / geometry.pixel_mm), 1)
-    rows, columns = (np.arange(0, n + stride - 1, stride, dtype=np.float32) for n in geometry.shape)
-    skin = scene.patient.head.sample(*_points(start, down, right, rows, columns))[SKIN]
-    near = (skin > -_OUTSIDE_MM).reshape(len(rows), -1)
-    if not near.any():
-        return None
-    box = (_extent(near.any(axis=1), stride, geometry.shape[0]), _extent(near.any(axis=0), stride, geometry.shape[1]))
     step = int(np.clip(round(NODE_MM / geometry.pixel_mm), 1, 8))
     offsets = (np.arange(count) - (count - 1) / 2) * thickness / count
     corner = start + down * box[0].start + right * box[1].start

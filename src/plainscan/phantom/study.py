@@ -22,7 +22,7 @@ from plainscan.phantom.draw import draw_acute
 from plainscan.phantom.furnish import draw_objects
 from plainscan.phantom.lesion import CENTER_MM, Placed
 from plainscan.phantom.objects import NOTHING, Objects, add_objects, background
-from plainscan.phantom.scene import Scene, make_scene, render_plane
+from plainscan.phantom.scene import Scene, make_scene, render_planes
 from plainscan.phantom.truth import Lesion, StudyTruth, Variant
 
 MINIMUM_AREA_MM2: Final = 12.0
@@ -116,8 +116,7 @@ def scan_series(
     masks = np.zeros((len(scene.lesions), *hu.shape), np.bool_)
     under: list[list[NDArray[np.float32]]] = [[] for _ in scene.lesions]
     least = np.array([lesion.mask_share for lesion in scene.lesions], np.float32)[:, None, None]
-    for i in range(len(geometry)):
-        ideal, shares = render_plane(scene, geometry, i, acquisition.kernel.blur_mm)
+    for i, (ideal, shares) in enumerate(render_planes(scene, geometry, acquisition.kernel.blur_mm)):
         np.greater_equal(shares, least, out=masks[:, i])
         for seen_hu, mask in zip(under, masks[:, i], strict=True):
             seen_hu.append(ideal[mask])
@@ -146,7 +145,10 @@ def _masks(found: NDArray[np.bool_], scene: Scene) -> NDArray[np.uint16]:
 
 def _labels(masks: NDArray[np.uint16], pixel_mm2: float) -> NDArray[np.int8]:
     labels = np.zeros((len(masks), len(FINDING_KEYS)), np.int8)
+    present = int(np.bitwise_or.reduce(masks, axis=None))
     for i, key in enumerate(FINDING_KEYS[1:], start=1):
+        if not present >> i & 1:
+            continue
         area = ((masks >> i) & 1).sum(axis=(1, 2)) * pixel_mm2
         labels[:, i] = area >= (MINIMUM_DIFFUSE_AREA_MM2 if key in DIFFUSE else MINIMUM_AREA_MM2)
     labels[:, 0] = labels[:, 1:].any(axis=1)

@@ -162,9 +162,8 @@ def mix(hu: F32, share: Numbers, value: float | Numbers) -> None:
 
 def slab(distance: Numbers, half_mm: float | Numbers, pixel_mm: float | Numbers) -> F32:
     """Share of a pixel covered by a sheet of half-width ``half_mm`` at ``distance``; right for sheets below a pixel."""
-    upper = np.clip((half_mm - distance) / pixel_mm + 0.5, 0, 1)
-    lower = np.clip((-half_mm - distance) / pixel_mm + 0.5, 0, 1)
-    share: F32 = (upper - lower).astype(np.float32)
+    share = cover(half_mm - distance, pixel_mm)
+    share -= cover(-half_mm - distance, pixel_mm)
     return share
 
 
