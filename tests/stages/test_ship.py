@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -16,9 +18,10 @@ from tests.learning.toy import write_run
 from plainscan import bundle
 from plainscan.bundle import read_card, shipped
 from plainscan.errors import BundleError, ConfigError, LeakError, SourceError
-from plainscan.inference.engine import Model, load
+from plainscan.inference.engine import Model, load, operating_point
 from plainscan.inference.held_out import RunSlices
 from plainscan.inference.predict import score
+from plainscan.learning.half import to_half
 from plainscan.stages import ship as stage
 from plainscan.stages.lineage import PATIENTS, pseudonyms
 from plainscan.stages.ship import ship
@@ -26,6 +29,7 @@ from plainscan.storage import file_hash
 
 NOTES = """
 name = "ours"
+figures_of = { model_sha256 = "HASH", threshold = LIMIT }
 known_failures = ["Thin blood beside bone."]
 [[figures]]
 data = "200 single slices"
@@ -56,8 +60,15 @@ def run(tmp_path: Path) -> Path:
     write_record(folder)
     write_model(folder)
     (tmp_path / "recipe.toml").write_text(RECIPE)
-    (tmp_path / "notes.toml").write_text(NOTES)
+    (tmp_path / "notes.toml").write_text(notes_of(folder))
     return folder
+
+
+def notes_of(run: Path) -> str:
+    """Notes with a figure of what is going to be shipped."""
+    half = hashlib.sha256(to_half((run / "model" / "model.onnx").read_bytes())).hexdigest()
+    limit = operating_point(read_card(run / "model"), "slice").threshold
+    return NOTES.replace("HASH", half).replace("LIMIT", repr(limit))
 
 
 def write_record(folder: Path, **changes: Any) -> None:
@@ -113,9 +124,23 @@ def test_weights_are_stored_as_float16_and_the_list_of_hashes_is_that_of_sha256s
 def test_other_notes_change_the_card_and_not_the_weights(run: Path) -> None:
     target = shipped_from(run)
     model = (target / "model.onnx").read_bytes()
-    (run.parent / "notes.toml").write_text(NOTES.replace("0.91", "0.92"))
+    (run.parent / "notes.toml").write_text(notes_of(run).replace("0.91", "0.92"))
     assert (shipped_from(run) / "model.onnx").read_bytes() == model
     assert read_card(target).figures[0].low == 0.92
+
+
+@pytest.mark.parametrize("measured", ["weights", "threshold"])
+def test_figures_of_other_weights_or_another_threshold_stay_out_of_the_card(
+    run: Path, measured: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shipped_from(run)
+    assert "goes without" not in capsys.readouterr().err
+    notes = run.parent / "notes.toml"
+    pattern = r'"[0-9a-f]{64}"' if measured == "weights" else r"threshold = [0-9.]+"
+    other = re.sub(pattern, '"0"' if measured == "weights" else "threshold = 0.987", notes.read_text())
+    notes.write_text(other)
+    assert read_card(shipped_from(run)).figures == ()
+    assert "other weights or another threshold, so the card goes without" in capsys.readouterr().err
 
 
 def test_a_run_on_anything_but_the_synthetic_world_is_not_shipped(run: Path) -> None:
@@ -193,6 +218,6 @@ def test_a_bundle_that_is_too_large_is_refused(run: Path, monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize(("before", "after"), [("name", "nme"), ("figure =", "figur ="), ("0.95", "inf")])
 def test_notes_that_lack_something_are_refused_by_the_key(run: Path, before: str, after: str) -> None:
-    (run.parent / "notes.toml").write_text(NOTES.replace(before, after, 1))
+    (run.parent / "notes.toml").write_text(notes_of(run).replace(before, after, 1))
     with pytest.raises(ConfigError, match=r"name|figure|value"):
         shipped_from(run)

@@ -15,7 +15,7 @@ import json
 import sys
 import tomllib
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
@@ -40,12 +40,29 @@ AUC_CHANGE: Final = 0.002  # a tenth or less of the interval's width on so many 
 DECISIONS_CHANGED: Final = 0.01  # share of slices
 
 
+class Judged(Section):
+    """What figures were measured with: the weights, and the slice threshold of "any finding"."""
+
+    model_sha256: str
+    threshold: float
+
+
 class Notes(Section):
     """What people add to a card, as NOTES.toml has it."""
 
     name: str
+    figures_of: Judged | None = None
     figures: tuple[Measured, ...] = ()
     known_failures: tuple[str, ...]
+
+    def said_of(self, card: Card) -> dict[str, Any]:
+        """Fields of a card: the figures only where they were measured with its weights and threshold."""
+        judged = Judged(model_sha256=card.model_sha256, threshold=operating_point(card, "slice").threshold)
+        if self.figures and self.figures_of != judged:
+            say("ship: the figures in the notes are of other weights or another threshold, so the card goes without")
+            say("ship: name and judge these, take the figures by docs/card_figures.py, read the failures, ship again")
+        figures = self.figures if self.figures_of == judged else ()
+        return {"name": self.name, "figures": figures, "known_failures": self.known_failures}
 
 
 def ship(run: Path, recipe: Path, notes: Path, target: Path = SHIPPED_FOLDER) -> Card:
@@ -78,7 +95,7 @@ def ship(run: Path, recipe: Path, notes: Path, target: Path = SHIPPED_FOLDER) ->
     asked = {k: v for k, v in tomllib.loads(recipe.read_text(encoding="utf-8")).items() if k != "out"}
     trained = {"trained_as": card.model_sha256, "stored_as_float16": change, PATIENTS: [], TUNED_ON: []}
     filled = rounded.model_copy(
-        update={**dict(said), "world": world, "recipe": asked, "provenance": {**card.provenance, **trained}}
+        update={**said.said_of(rounded), "world": world, "recipe": asked, "provenance": {**card.provenance, **trained}}
     )
     put(target, half, filled)
     return filled

@@ -61,7 +61,7 @@ def ship_thresholds(run: Path, notes: Path, others: Sequence[Path] = (), target:
         )
     known = {**card.provenance, "calibrated": {**origin, "world": world}, TUNED_ON: []}
     model = (target / MODEL_FILE).read_bytes()
-    filled = card.model_copy(update={**dict(said), "provenance": known, "int8": _checked(card, model, others)})
+    filled = card.model_copy(update={**said.said_of(card), "provenance": known, "int8": _checked(card, model, others)})
     put(target, model, filled)
     return filled
 
