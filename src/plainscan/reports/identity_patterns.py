@@ -11,6 +11,7 @@ OLDEST: Final = 89  # years; above, an age may tell who it is (45 CFR 164.514(b)
 
 _END: Final = r"(?=[\s,;。:)\]、/]|$)"
 _DOES: Final = "(?:报告|审核|诊断|检查|书写|记录|申请|主治|住院|值班|会诊|经治|送检|登记|操作|主管|开单)"
+_KIN_DO: Final = "(?:要求|代诉|诉|否认|拒绝|陈述|告知|同意|知情|陪同|注意|观察|签字|表示)"
 _ROLE: Final = f"(?:{_DOES}?(?:医师|医生|技师|护士|签名|签字|者|人)|审核|书写|签发)"
 _SIGNED: Final = f"(?:{_DOES}?(?:医师|医生|技师|护士|签名|签字)|{_DOES}(?:者|人)|审核|书写|签发)"
 _CHINESE_NAME: Final = (
@@ -90,7 +91,7 @@ PATTERNS: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
     (re.compile(rf"\b(?:{_CAPITAL}\s){{1,4}}{_HOUSE}\b"), PLACE),
     (
         re.compile(
-            rf"(?:患者姓名|病人姓名|姓\s*名|名\s*字|联系人|家属)\s*[::]?\s*(?P<x>{HAN}{{1,4}}(?:\s?·\s?{HAN}{{1,6}})?){_END}"
+            rf"(?:患者姓名|病人姓名|姓\s*名|名\s*字|联系人|家属(?!{_KIN_DO}))\s*[::]?\s*(?P<x>{HAN}{{1,4}}(?:\s?·\s?{HAN}{{1,6}})?){_END}"
         ),
         NAME,
     ),

@@ -15,9 +15,10 @@ from itertools import pairwise
 from typing import Final
 
 from plainscan.findings import ANY_FINDING
+from plainscan.reports.advice import asides
 from plainscan.reports.lexicon import COMMA, Lexicon, Section, Token, lexicon
 from plainscan.reports.notation import LANGUAGES
-from plainscan.reports.people import circumstances, persons
+from plainscan.reports.people import circumstances, medical, persons
 from plainscan.reports.residue import names_a_part, unaccounted
 from plainscan.reports.scope import Scope, Status, read_scope
 from plainscan.reports.traditional import TABLE
@@ -159,7 +160,7 @@ def _sentences(report: str) -> Iterator[_Sentence]:
 def _sections(text: str) -> Iterator[tuple[int, int, Section]]:
     pattern, sections = _headings()
     headings: list[tuple[int, int, Section]] = [
-        (m.start(), m.end(), sections[m[1] or m[2]]) for m in pattern.finditer(text)
+        (m.start(), m.end(), sections[m[1] or m[2] or m[3]]) for m in pattern.finditer(text)
     ]
     headed = any(kind == "findings" for _, _, kind in headings)
     ends = [start for start, _, _ in headings] + [len(text)]
@@ -183,12 +184,13 @@ def _headings() -> tuple[re.Pattern[str], dict[str, Section]]:
     sections: dict[str, Section] = {
         name: kind for language in LANGUAGES for name, kind in lexicon(language).headings.items()
     }
-    names = "|".join(sorted(map(re.escape, sections), key=len, reverse=True))
-    bracketed = rf"\[\s*({names})\s*\]\s*:?"  # stands anywhere in a line
-    pattern = re.compile(
-        rf"(?:^|(?<=[\n。.;\]]))\s*[\[(<]?\s*({names})\s*(?:[\])>]\s*:?|:|[-–—]+\s|(?=\n))|{bracketed}"
-    )
-    return pattern, sections
+    names = sorted(map(re.escape, sections), key=len, reverse=True)
+    any_, chinese = "|".join(names), "|".join(name for name in names if _CJK.search(name))
+    # "CT head: Hx: fall", "CT brain - Findings:": a title may stand before the first heading
+    alone = rf"(?:^|(?<=[\n。.;:\]])|(?<=\s[-–—]))\s*[\[(<]?\s*({any_})\s*(?:[\])>]\s*:?|:|[-–—]+\s|(?=\n))"
+    bracketed = rf"\[\s*({any_})\s*\]\s*:?"  # stands anywhere in a line
+    behind_blank = rf"(?<=\s)({chinese})\s*:"
+    return re.compile(f"{alone}|{bracketed}|{behind_blank}"), sections
 
 
 def _read(sentence: _Sentence, report: str, *, opening: bool) -> tuple[list[Mention], list[Mention]]:
@@ -208,7 +210,7 @@ def _read(sentence: _Sentence, report: str, *, opening: bool) -> tuple[list[Ment
 
 
 def _unknown(sentence: _Sentence, report: str, scope: Scope, *, opening: bool) -> list[tuple[int, int]]:
-    """The words that nothing accounts for, without persons' names and the accident that brought a patient here.
+    """The words that nothing accounts for, without persons' names, advice and the accident that brought a patient here.
 
     ``opening``: nothing has been said of the head before this sentence.
     """
@@ -217,6 +219,10 @@ def _unknown(sentence: _Sentence, report: str, scope: Scope, *, opening: bool) -
     if not places:
         return places
     excused = persons(report[start : start + len(text)])
+    for first, last in asides(text):
+        named = any(first <= token.start < last for token, _ in scope.said)
+        if not (named or names_a_part(text[first:last]) or medical(text[first:last])):
+            excused.append((first, last))
     if opening:
         excused += [(first, last) for first, last in circumstances(text) if not names_a_part(text[first:last])]
     return [(a, b) for a, b in places if not any(first <= a and b <= last for first, last in excused)]

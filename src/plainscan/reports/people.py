@@ -53,23 +53,30 @@ _INTRODUCES: Final = re.compile(
 )
 _VERB: Final = (
     "fell|fall|fallen|slipped|tripped|stumbled|thrown|ejected|jumped|pulled|rescued|found|struck|hit|kicked|knocked|"
-    "crushed|trapped|bitten|dragged|pinned"
+    "crushed|trapped|bitten|dragged|pinned|collapsed|crashed|landed|rolled|dropped|bumped|punched|assaulted|attacked|beaten"
 )
 _PLACE: Final = "from|off|over|on|onto|in|into|beneath|under|underneath|by|against|at|near|behind|beside|down|through"
 _HAPPENED: Final = re.compile(
-    rf"\b(?:{_VERB})\s+(?:(?:{_PLACE})\s+){{1,2}}(?:an?|the|his|her|their|some)\s+(?:[a-z'’]+\s+)?[a-z'’]+(?=\s*(?:,|$))"
+    rf"\b(?:{_VERB})\s+(?:(?:{_PLACE})\s+){{1,2}}(?:(?:an?|the|his|her|their|some)\s+)?(?:[a-z'’]+\s+){{0,2}}[a-z'’]+"
+    r"(?=\s*(?:,|$))"
     r"|\bretired\s+[a-z]+(?=\s*(?:,|$))"
-    r"|(?:被|从|自)[^,。:;、]{1,8}?(?:撞|砸|打|踢|咬|摔|跌|坠|碰|击|绊|压)(?:伤|倒|落|下|到|中)"
+    r"|(?:被|从|自|骑|驾|开|乘|坐|玩|洗|走|跑|爬|下楼|上楼|打球)[^,。:;、]{1,8}?"
+    r"(?:撞|砸|打|踢|咬|摔|跌|滑|坠|碰|击|绊|压)(?:伤|倒|落|下|到|中)"
 )
 
 
 def persons(text: str) -> list[tuple[int, int]]:
     """The places of persons' names in a text as it was written, in capitals and small letters."""
-    return [found.span() for found in _NAMES.finditer(text) if not _MEDICAL.search(found[0])]
+    return [found.span() for found in _NAMES.finditer(text) if not medical(found[0])]
+
+
+def medical(text: str) -> bool:
+    """Whether a word ends as those for what is wrong with a body do."""
+    return _MEDICAL.search(text) is not None
 
 
 def circumstances(sentence: str) -> list[tuple[int, int]]:
     """Where a sentence that begins with who is examined says by what accident; lower case, half width, simplified."""
     if not _INTRODUCES.match(sentence):
         return []
-    return [found.span() for found in _HAPPENED.finditer(sentence) if not _MEDICAL.search(found[0].split()[-1])]
+    return [found.span() for found in _HAPPENED.finditer(sentence) if not medical(found[0])]

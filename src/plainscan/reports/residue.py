@@ -30,6 +30,7 @@ _BUT: Final = re.compile(r"\s*(?:but|however|though|although|yet)\b|[但而]|不
 _EDGE: Final = re.compile(
     r"\b(?:outlines?|contours?|boundar(?:y|ies)|borders?|margins?|interfaces?)\b|轮廓|边界|界限|境界|分界|层次"
 )
+_ONE_SIDE: Final = re.compile(r"\s*(?:the\s+)?(?:left|right)(?:\s+(?:one|side))?\s*|[左右对]侧?")
 _CHANGE: Final = re.compile(r"\b(?:larger|smaller|thicker|thinner|denser|less dense|persists?|trace|(?:is|are) new)\b")
 _LITERAL: Final = re.compile(r"[^()\[\]|.,\s]+")
 
@@ -85,7 +86,8 @@ def _says(sentence: str, hollow: Hollow) -> bool:
         return True
     start, end = hollow.subject
     subject = sentence[start:end]
-    return bool(_holds(subject, "anatomy") or _EDGE.search(subject)) and not any(_unknown(sentence, start, end))
+    part = _holds(subject, "anatomy") or _EDGE.search(subject) or _ONE_SIDE.fullmatch(subject)
+    return bool(part) and not any(_unknown(sentence, start, end))
 
 
 def _one_side(sentence: str, token: Token) -> Iterator[tuple[int, int]]:

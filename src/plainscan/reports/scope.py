@@ -26,6 +26,18 @@ _IF: Final = ("if", "(如")
 _JOINED: Final = re.compile(r"\s*(?:$|(?:and|or|nor)\b|[及或和与、/])")
 _NOW: Final = re.compile(r"\b(?:with|now|showing)\b|[现今]")
 _OR: Final = re.compile(r"\b(?:or|nor)\b")
+_DENIAL: Final = re.compile(r"\b(?:no|not|without)\b|无|未")
+_STATED: Final = re.compile(
+    r"\b(?:(?:mild|slight|moderate|marked|minimal|subtle|small|tiny|large|severe)(?:ly)?|left|right|bilateral|frontal|parietal)\b"
+    r"|[轻中重]度|轻微|少许|少量|大量|[较略稍左右]|双侧|两侧|[额颞顶枕][部叶区]"
+)
+# "no shift and the subdural is stable": another clause, of which the "no" says nothing
+_CLAUSE: Final = re.compile(
+    r"\band\s+(?=(?:the|this|these|that|those|an?|his|her|its|known|previous|previously|prior|old|existing|residual)\b"
+    r"[^,;]*?\b(?:is|are|was|were|has|have|remains?|shows?|appears?|looks?|persists?|measures?|continues?|contains?"
+    r"|harbou?rs?|demonstrates?|reveals?|displays?|exhibits?)\b)|且(?![无未不没亦])"
+)
+_ALSO: Final = re.compile(r"\s*(?:or|nor)\b|[及或和与、]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +80,9 @@ class _Segment:
     tokens: tuple[Token, ...]
 
     def bare(self) -> bool:
-        """Whether it is nothing but the name of a finding, as in a list."""
+        """Whether it is nothing but the name of a finding, as in a list; an item has neither degree nor place."""
+        if _STATED.search(self.text):
+            return False
         return len(self.tokens) == 1 and _names(self.tokens[0]) and len(self.text.strip()) == _length(self.tokens[0])
 
     def points_ahead(self, i: int) -> bool:
@@ -101,6 +115,11 @@ class _Segment:
         """Whether something is called normal, or a variant, from this token to the next "but"."""
         part = takewhile(lambda token: not token.kind.startswith("terminator"), self.tokens[i:])
         return any(token.kind.partition(".")[0] in _EXCUSES for token in part)
+
+    def denies_on(self, token: Token) -> bool:
+        """Whether this statement of normality is a denial that goes on: "not dilated or effaced", 无增宽及变窄."""
+        at = token.end - self.start
+        return bool(_DENIAL.search(self.text, token.start - self.start, at) and _ALSO.match(self.text, at))
 
     def affirms(self) -> bool:
         """Whether it says that something is there."""
@@ -165,6 +184,8 @@ class _Reader:
         elif kind == "normal":
             sure = self.reach not in ("absent", "uncertain") or self._waiting is None
             self._name(token, "absent" if sure else "uncertain", segment)
+            if sure and segment.denies_on(token):
+                self.reach, self._denied = "absent", len(self.found)
         elif kind in _NAMES:
             self._name(token, self.reach, segment)
         elif kind == "variant":
@@ -247,6 +268,7 @@ def read_scope(sentence: str, tokens: Sequence[Token], words: Lexicon) -> Scope:
         tokens: Its phrases and commas, in order.
         words: The language they were found with.
     """
+    tokens = _with_clauses(sentence, tokens)
     segments = _segments(sentence, tokens)
     reader = _Reader()
     for i, segment in enumerate(segments):
@@ -260,6 +282,13 @@ def read_scope(sentence: str, tokens: Sequence[Token], words: Lexicon) -> Scope:
     said = tuple((token, reach) for token, reach in reader.found if reach != "history")
     normal = tuple(token for token in tokens if token.kind.partition(".")[0] in _EXCUSES)
     return Scope(said, tuple(reader.open), tuple(reader.hollow), normal)
+
+
+def _with_clauses(sentence: str, tokens: Sequence[Token]) -> list[Token]:
+    """The tokens, and a terminator where another clause begins within a sentence."""
+    begun = [Token("terminator", *found.span()) for found in _CLAUSE.finditer(sentence)]
+    new = [one for one in begun if not any(token.start < one.end and one.start < token.end for token in tokens)]
+    return sorted([*tokens, *new], key=lambda token: token.start)
 
 
 def _segments(sentence: str, tokens: Sequence[Token]) -> list[_Segment]:
