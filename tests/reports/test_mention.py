@@ -65,7 +65,10 @@ def test_full_width_and_half_width_read_alike() -> None:
     ("report", "statuses"),
     [
         ("未见出血、梗死及占位，中线居中", ["absent", "absent", "absent", "absent"]),
-        ("未见骨折，脑积水", ["absent", "absent"]),
+        ("未见骨折、脑积水", ["absent", "absent"]),
+        ("未见骨折，脑积水", ["absent", "uncertain"]),
+        ("未见骨折，出血及脑积水", ["absent", "absent", "absent"]),
+        ("未见骨折，枕部头皮血肿", ["absent", "present"]),
         ("未见骨折，右额部头皮血肿", ["absent", "present"]),
         ("未见骨折；头皮血肿", ["absent", "present"]),
         ("No hemorrhage, mass or hydrocephalus is seen.", ["absent"] * 3),

@@ -21,10 +21,14 @@ _ENGLISH: Final = re.compile(
     "[^;]*"
 )
 _THING: Final = re.compile(
-    r"\b(?:(?:the|this|these|those|known|previous|old|an?|his|her)\s+)+[a-z]+"
-    r"|(?:原有?|该|此|的|处理|清除|切除|取出|修补|拔除|复查|随访|观察|追踪)[\u3400-\u9fff]{1,4}|[若如].{1,4}[增变长扩肿]大"
+    r"\b(?:the|this|these|those|known|previous|old|an?|his|her)(?:\s+(?!(?:of|with|by|in|to)\b)[a-z]+){1,4}"
+    r"|\b(?:regarding|about|concerning|for)\s+(?:(?:the|this|these|an?|his|her)\s+)?[a-z]+"
+    r"|(?:原有?|该|此|的|处理|清除|切除|取出|修补|拔除|复查|随访|观察|追踪)[\u3400-\u9fff]{1,4}"
+    "|[若如].{1,4}[增变长扩肿]大"
 )
-_PURPOSE: Final = re.compile(r"\b(?:to\s+(?:account\s+for|explain)|accounting\s+for|explaining)\b[^,;]*")
+_PURPOSE: Final = re.compile(
+    r"\b(?:to\s+(?:account\s+for|explain)|accounting\s+for|explaining)\b(?:(?!\b(?:other|besides|except|apart)\b)[^,;])*"
+)
 
 
 def asides(sentence: str) -> list[tuple[int, int]]:

@@ -32,19 +32,24 @@ def read_report(report: str) -> dict[str, Mention]:
     if not report.strip():
         return {}
     reading = read_mentions(report)
-    specific = {key: m for key in SPECIFIC_KEYS if (m := _decisive(reading.mentions, key))}
+    named: dict[str, list[Mention]] = {}
+    for mention in reading.mentions:
+        named.setdefault(mention.finding, []).append(mention)
+    specific = {key: _decisive(named[key]) for key in SPECIFIC_KEYS if key in named}
     for group, members in _GROUPS.items():
-        denied = _decisive(reading.mentions, group)
+        denied = _decisive(named[group]) if group in named else None
         if denied and denied.status == "absent":
             specific = dict.fromkeys(members, denied) | specific
     specific[ANY_FINDING] = _any(specific, reading.mentions, reading.unread)
     return {key: specific[key] for key in FINDING_KEYS if key in specific}
 
 
-def _decisive(mentions: Iterable[Mention], finding: str) -> Mention | None:
-    """The mention that counts: of the conclusion if there is one, of the strongest status, the first."""
-    of_it = [m for m in mentions if m.finding == finding]
-    return min(of_it, key=lambda m: (m.section != "impression", _ORDER.index(m.status)), default=None)
+def _decisive(mentions: Iterable[Mention]) -> Mention:
+    """Of the mentions of one finding that which counts: of the conclusion if there is one, of the strongest status.
+
+    A conclusion that denies an acute one alone does not outweigh a description of one that may be older.
+    """
+    return min(mentions, key=lambda m: (m.section != "impression" or m.acute, _ORDER.index(m.status)))
 
 
 def _any(specific: dict[str, Mention], mentions: tuple[Mention, ...], unread: tuple[Mention, ...]) -> Mention:

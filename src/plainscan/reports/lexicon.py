@@ -24,7 +24,7 @@ _PLURAL: Final = r"(?:e?s)?(?!\w)"
 SHADOW: Final = "(?:线?影|病?灶|征象?|发现|所见|改变|表现)?"
 
 
-Section: TypeAlias = Literal["findings", "impression", "skip"]
+Section: TypeAlias = Literal["findings", "impression", "skip", "aside"]
 Candidate: TypeAlias = tuple[int, re.Pattern[str], str, str]  # precedence, expression, what it is, the phrase
 _Tail: TypeAlias = tuple[int, str, str, str]  # the same, of the expression what follows its first character
 

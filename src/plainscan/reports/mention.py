@@ -16,6 +16,7 @@ from typing import Final
 
 from plainscan.findings import ANY_FINDING
 from plainscan.reports.advice import asides
+from plainscan.reports.clause import is_described
 from plainscan.reports.lexicon import COMMA, Lexicon, Section, Token, lexicon
 from plainscan.reports.notation import LANGUAGES
 from plainscan.reports.people import circumstances, medical, persons
@@ -38,6 +39,9 @@ _END: Final = re.compile(
     r"[。;!]|(?<!\b[Dd]r)(?<!\b[Dd]r [A-Z])(?<!\b[Dd]r\. [A-Z])(?<!\b[Bb]y [A-Z])(?<!\b[Bb]y: [A-Z])"
     r"\.(?=\s|$|[\u4e00-\u9fff])|(?<=\d)[.、)](?=[\u4e00-\u9fff])|\n(?!\s*[a-z])"
 )
+_ASKED: Final = re.compile(r"[若如]|综合考虑$|\bif\b|^\s*suggest$")
+_ACUTE: Final = re.compile(r"\b(?:acute|new|recent|fresh|worsening|interval)\b|急性|新发|新鲜|不符的")
+_THE: Final = re.compile(r"\bthe\b")
 _LINE: Final = re.compile(r"\n")
 _WORD: Final = re.compile(r"[^\W\d_]{2}")
 _LATIN: Final = re.compile("[a-z]{3}")
@@ -56,6 +60,7 @@ class Mention:
         sentence: The sentence.
         start: First character of the phrase in the report.
         end: One past its last character.
+        acute: Whether what it denies is acute, new or worse alone: an older one may be there.
     """
 
     finding: str
@@ -64,6 +69,7 @@ class Mention:
     sentence: str
     start: int
     end: int
+    acute: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +116,9 @@ def read_mentions(report: str) -> Reading:
     mentions: list[Mention] = []
     unread: list[Mention] = []
     for sentence in _sentences(report):
-        if sentence.section != "skip":
+        if sentence.section == "aside":
+            unread += _let_slip(sentence, report)
+        elif sentence.section != "skip":
             said, unknown = _read(sentence, report, opening=not mentions)
             mentions += said
             unread += unknown
@@ -126,8 +134,9 @@ def read_marks(report: str) -> list[Mark]:
     marks: list[Mark] = []
     for sentence in _sentences(report):
         start = sentence.start
-        if sentence.section == "skip":
+        if sentence.section in ("skip", "aside"):
             marks.append(Mark(start, start + len(sentence.text), "skip"))
+            marks += [Mark(m.start, m.end, UNKNOWN) for m in _let_slip(sentence, report) if sentence.section == "aside"]
             continue
         tokens, scope = _scope(sentence.text)
         unknown = _unknown(sentence, report, scope, opening=not any(mark.status for mark in marks))
@@ -167,9 +176,10 @@ def _sections(text: str) -> Iterator[tuple[int, int, Section]]:
     yield 0, ends[0], "findings"
     described = False
     for (begin, start, section), end in zip(headings, ends[1:], strict=True):
-        described |= section != "skip"
+        left_out = section in ("skip", "aside")
+        described |= not left_out
         # "Indication: fall. No fracture.", "Comparison: none. Mass.": no heading says where the description goes on
-        if section == "skip" and (described or not headed):
+        if left_out and (described or not headed):
             line = None if text[:begin].rstrip(" ").rpartition("\n")[2] else _LINE.search(text, start, end)
             stop = line or _END.search(text, start, end)
             middle = stop.end() if stop else end
@@ -193,13 +203,37 @@ def _headings() -> tuple[re.Pattern[str], dict[str, Section]]:
     return re.compile(f"{alone}|{bracketed}|{behind_blank}"), sections
 
 
+def _let_slip(sentence: _Sentence, report: str) -> list[Mention]:
+    """Findings that a sentence under another heading speaks of as there, as words that nothing accounts for.
+
+    "Comparison: CT of 12 March. The left subdural has enlarged." A finding without place or article is no news there.
+    """
+    _, scope = _scope(sentence.text)
+    if not (is_described(sentence.text) or _THE.search(sentence.text)):
+        return []
+    whole = report[sentence.start : sentence.start + len(sentence.text)].strip()
+    return [
+        Mention(UNKNOWN, "uncertain", "findings", whole, sentence.start + token.start, sentence.start + token.end)
+        for token, status in scope.said
+        if status != "absent" and not token.kind.startswith("normal")
+    ]
+
+
 def _read(sentence: _Sentence, report: str, *, opening: bool) -> tuple[list[Mention], list[Mention]]:
     """The mentions of a sentence, and its words that nothing accounts for."""
     text, start = sentence.text, sentence.start
     _, scope = _scope(text)
     whole = report[start : start + len(text)].strip()
     found = [
-        Mention(_finding(token.kind), status, sentence.section, whole, start + token.start, start + token.end)
+        Mention(
+            _finding(token.kind),
+            status,
+            sentence.section,
+            whole,
+            start + token.start,
+            start + token.end,
+            acute=status == "absent" and _ACUTE.search(text, 0, token.end) is not None,
+        )
         for token, status in scope.said
     ]
     unknown = [
@@ -219,13 +253,25 @@ def _unknown(sentence: _Sentence, report: str, scope: Scope, *, opening: bool) -
     if not places:
         return places
     excused = persons(report[start : start + len(text)])
+    if opening:
+        excused += [(first, last) for first, last in circumstances(text) if not names_a_part(text[first:last])]
+    doubts = {(hollow.cue.start, hollow.cue.end) for hollow in scope.hollow if not _asked(text, hollow.cue)}
+    advised = []
     for first, last in asides(text):
         named = any(first <= token.start < last for token, _ in scope.said)
         if not (named or names_a_part(text[first:last]) or medical(text[first:last])):
-            excused.append((first, last))
-    if opening:
-        excused += [(first, last) for first, last in circumstances(text) if not names_a_part(text[first:last])]
-    return [(a, b) for a, b in places if not any(first <= a and b <= last for first, last in excused)]
+            advised.append((first, last))
+    return [
+        (a, b)
+        for a, b in places
+        if not any(first <= a and b <= last for first, last in excused)
+        and ((a, b) in doubts or not any(first <= a and b <= last for first, last in advised))
+    ]
+
+
+def _asked(text: str, cue: Token) -> bool:
+    """Whether a doubt is about what may come, or is for others to think of: "if ... possible", 请综合考虑."""
+    return _ASKED.search(text, text.rfind(",", 0, cue.start) + 1, cue.end) is not None
 
 
 def _scope(text: str) -> tuple[list[Token], Scope]:

@@ -31,7 +31,20 @@ _EDGE: Final = re.compile(
     r"\b(?:outlines?|contours?|boundar(?:y|ies)|borders?|margins?|interfaces?)\b|轮廓|边界|界限|境界|分界|层次"
 )
 _ONE_SIDE: Final = re.compile(r"\s*(?:the\s+)?(?:left|right)(?:\s+(?:one|side))?\s*|[左右对]侧?")
-_CHANGE: Final = re.compile(r"\b(?:larger|smaller|thicker|thinner|denser|less dense|persists?|trace|(?:is|are) new)\b")
+_CHANGE: Final = re.compile(
+    r"\b(?:larger|smaller|thicker|thinner|denser|less dense|persists?|trace|(?:is|are) new|it (?:now )?measures)\b"
+)
+# "ventricles above the normal range", 较正常大, "only just preserved", "were normal on the prior": nothing is normal.
+_BESIDE: Final = r"\b(?:above|below|outside|beyond|twice|double|half|than)\b"
+_INSTEAD: Final = re.compile(
+    rf"{_BESIDE}|\b(?:only just|just about|minimally|barely|poorly)\b|(?:较|(?<!对)比)(?=正常)"
+)
+_AHEAD: Final = re.compile(rf"{_BESIDE}\s+(?:the\s+)?$")
+_WAS: Final = re.compile(r"\bw(?:as|ere)\b")
+_THEN: Final = re.compile(
+    r"\s*(?:in (?:size|caliber|calibre|width)\s+)?"
+    r"(?:(?:on|at|in) (?:the |her |his )?(?:prior|previous|earlier|last)|previously|then)\b"
+)
 _LITERAL: Final = re.compile(r"[^()\[\]|.,\s]+")
 
 
@@ -48,7 +61,10 @@ def unaccounted(sentence: str, scope: Scope) -> list[tuple[int, int]]:
     places.update(_degrees(sentence, scope.open))
     if not (places or scope.said or scope.normal):
         places.update(_bare(sentence, scope.open))
-    places.update(place for token in scope.normal for place in _one_side(sentence, token))
+    for token in scope.normal:
+        places.update((*_one_side(sentence, token), *_compared(sentence, token)))
+        if token.kind == "variant" and ".." in token.phrase:
+            places.update(_degree_in_gap(sentence, token))
     return sorted(places)
 
 
@@ -94,6 +110,27 @@ def _one_side(sentence: str, token: Token) -> Iterator[tuple[int, int]]:
     """A side or an "only" behind normality: "the brain is normal on the right" says nothing of the left."""
     if token.kind.startswith("normal") and (side := _SIDE.match(sentence, token.end)):
         yield side.span(1)
+
+
+def _compared(sentence: str, token: Token) -> Iterator[tuple[int, int]]:
+    """A comparison with what is normal, or a time when it was, where normality itself is taken to be said."""
+    start, end = token.start, token.end
+    if not token.kind.startswith("normal"):
+        return
+    found = _INSTEAD.search(sentence, start, end) or _AHEAD.search(sentence, max(0, start - 16), start)
+    if found is None and _WAS.search(sentence, start, end):
+        found = _THEN.match(sentence, end)
+    if found:
+        yield found.span()
+
+
+def _degree_in_gap(sentence: str, token: Token) -> Iterator[tuple[int, int]]:
+    """A degree that a variant runs over: "asymmetric dense transverse sinus"."""
+    words = _vocabulary()
+    gap = _literals(token.phrase).sub(_blank, sentence[token.start : token.end])
+    for word in words.words(gap):
+        if word[0] in words.groups["degree"]:
+            yield token.start + word.start(), token.start + word.end()
 
 
 def _degrees(sentence: str, stretches: tuple[Stretch, ...]) -> Iterator[tuple[int, int]]:

@@ -10,9 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import pairwise, takewhile
 from typing import Final, Literal, TypeAlias
 
+from plainscan.reports.clause import is_described, is_given, is_list, speaks_of, with_clauses
 from plainscan.reports.lexicon import COMMA, Lexicon, Token
 
 Status: TypeAlias = Literal["present", "absent", "uncertain"]
@@ -25,18 +26,13 @@ _CUT_SHORT: Final = "、及和与或/"
 _IF: Final = ("if", "(如")
 _JOINED: Final = re.compile(r"\s*(?:$|(?:and|or|nor)\b|[及或和与、/])")
 _NOW: Final = re.compile(r"\b(?:with|now|showing)\b|[现今]")
+_STILL: Final = re.compile(
+    r"较前|如前|同前|\b(?:which|that) (?:is|are|has|have)\b|\b(?:larger|smaller|unchanged|stable)\b"
+)
 _OR: Final = re.compile(r"\b(?:or|nor)\b")
+_PART: Final = re.compile(r"\bwith\b|\band (?:is|are)\b|\bcompared\b|(?<=对称)(?=[略稍])")
+_JOINS: Final = re.compile(r"(?:以?及|或者?|和|与)\s*")
 _DENIAL: Final = re.compile(r"\b(?:no|not|without)\b|无|未")
-_STATED: Final = re.compile(
-    r"\b(?:(?:mild|slight|moderate|marked|minimal|subtle|small|tiny|large|severe)(?:ly)?|left|right|bilateral|frontal|parietal)\b"
-    r"|[轻中重]度|轻微|少许|少量|大量|[较略稍左右]|双侧|两侧|[额颞顶枕][部叶区]"
-)
-# "no shift and the subdural is stable": another clause, of which the "no" says nothing
-_CLAUSE: Final = re.compile(
-    r"\band\s+(?=(?:the|this|these|that|those|an?|his|her|its|known|previous|previously|prior|old|existing|residual)\b"
-    r"[^,;]*?\b(?:is|are|was|were|has|have|remains?|shows?|appears?|looks?|persists?|measures?|continues?|contains?"
-    r"|harbou?rs?|demonstrates?|reveals?|displays?|exhibits?)\b)|且(?![无未不没亦])"
-)
 _ALSO: Final = re.compile(r"\s*(?:or|nor)\b|[及或和与、]")
 
 
@@ -81,9 +77,18 @@ class _Segment:
 
     def bare(self) -> bool:
         """Whether it is nothing but the name of a finding, as in a list; an item has neither degree nor place."""
-        if _STATED.search(self.text):
+        if is_described(self.text):
             return False
         return len(self.tokens) == 1 and _names(self.tokens[0]) and len(self.text.strip()) == _length(self.tokens[0])
+
+    def names_alone(self) -> bool:
+        """Whether it is nothing but names, joined: 出血及脑积水."""
+        rest, place = "", self.start
+        for token in self.tokens:
+            rest += self.text[place - self.start : token.start - self.start]
+            place = token.end
+        rest += self.text[place - self.start :]
+        return len(self.tokens) > 1 and all(map(_names, self.tokens)) and _JOINS.fullmatch(rest) is not None
 
     def points_ahead(self, i: int) -> bool:
         """Whether the cue at this place speaks of what follows; at the very end (脑出血未见) it cannot."""
@@ -116,6 +121,17 @@ class _Segment:
         part = takewhile(lambda token: not token.kind.startswith("terminator"), self.tokens[i:])
         return any(token.kind.partition(".")[0] in _EXCUSES for token in part)
 
+    def cuts(self) -> list[int]:
+        """Where a part of it ends that normality in another does not speak of: "dense with intact insular ribbon"."""
+        return [self.start + cut.start() for cut in _PART.finditer(self.text)]
+
+    def excuses_near(self, start: int, end: int) -> bool:
+        """Whether something is called normal in the part of it that holds these characters."""
+        cuts = [self.start, *self.cuts(), self.start + len(self.text)]
+        low, high = max(cut for cut in cuts if cut <= start), min(cut for cut in cuts if cut >= end)
+        near = (token for token in self.tokens if low <= token.start < high)
+        return any(token.kind.partition(".")[0] in _EXCUSES for token in near)
+
     def denies_on(self, token: Token) -> bool:
         """Whether this statement of normality is a denial that goes on: "not dilated or effaced", 无增宽及变窄."""
         at = token.end - self.start
@@ -129,7 +145,8 @@ class _Segment:
 class _Reader:
     """Walks through a sentence, colors each finding and keeps the text between phrases that nothing denies."""
 
-    def __init__(self) -> None:
+    def __init__(self, sentence: str) -> None:
+        self.sentence = sentence
         self.found: list[tuple[Token, _Reach]] = []
         self.open: list[Stretch] = []
         self.hollow: list[Hollow] = []
@@ -139,6 +156,7 @@ class _Reader:
         self._named = False  # whether something was named where a cue behind it would reach
         self._waiting: Token | None = None  # the cue ahead of which nothing has been named yet
         self._place = 0
+        self._cued = 0  # where the last cue ahead ends
 
     def segment(self, segment: _Segment, *, after_bare: bool) -> None:
         """Read what stands between two commas."""
@@ -187,7 +205,8 @@ class _Reader:
             if sure and segment.denies_on(token):
                 self.reach, self._denied = "absent", len(self.found)
         elif kind in _NAMES:
-            self._name(token, self.reach, segment)
+            given = self.reach == "absent" and is_given(self.sentence, self._cued, self._place, token)
+            self._name(token, "present" if given else self._now(token, segment), segment)
         elif kind == "variant":
             self._waiting, self._named = None, True
         elif kind in ("affirmation", "terminator"):
@@ -195,6 +214,14 @@ class _Reader:
             self.reach, self._back, self._named = "present", len(self.found), False
             if token.kind in _PROMISES and segment.goes_on_after(token):
                 self._waiting = token
+
+    def _now(self, token: Token, segment: _Segment) -> _Reach:
+        """The reach at a name: what follows a "with" in a history, or is told to have changed, need not be past."""
+        if self.reach == "history":
+            still = _STILL.search(self.sentence, token.end, segment.start + len(segment.text))
+            if still or _NOW.search(self.sentence, self._cued, token.start):
+                return "uncertain"
+        return self.reach
 
     def _name(self, token: Token, reach: _Reach, segment: _Segment) -> None:
         self._complete(segment, reach)
@@ -216,8 +243,12 @@ class _Reader:
             start = segment.start + now.end()  # "history of a fall with": what follows need not be past
         elif self.reach in ("absent", "history"):
             return
-        if start < end:
-            self.open.append(Stretch(start, end, segment.start, excused))
+        if not excused:
+            self.open += [Stretch(start, end, segment.start, excused)] if start < end else []
+            return
+        for first, last in pairwise([start, *(cut for cut in segment.cuts() if start < cut < end), end]):
+            if first < last:
+                self.open.append(Stretch(first, last, segment.start, segment.excuses_near(first, last)))
 
     def _cue(self, token: Token, reach: _Reach, forward: bool, segment: _Segment) -> None:
         if not forward:
@@ -225,7 +256,9 @@ class _Reader:
             if not self._named and self.reach != "history" and (reach == "uncertain" or gone):
                 self.hollow.append(Hollow(token, (segment.start, token.start) if gone else None))
             self.settle(token.start)
-            self._color(reach)
+            self._color(reach, token)
+        elif token.kind == "negation.either.asked":  # 除外X may be what is asked for
+            self.reach, self._waiting, self._cued = "uncertain", token, token.end
         elif self.reach == "history":
             pass  # "if there is concern for": the doubt belongs to what is not said
         elif reach == "uncertain" and self.reach == "absent" and self._denied == len(self.found):
@@ -235,14 +268,23 @@ class _Reader:
                 self.hollow.append(Hollow(token, None))  # "normal if the spot is an artifact"
             if self._waiting and self._waiting.kind != "affirmation.before" and reach != self.reach:
                 self.settle(token.start)
-            self.reach, self._denied = reach, len(self.found)
+            self.reach, self._denied, self._cued = reach, len(self.found), token.end
             self._waiting = None if reach == "history" else token
 
-    def _color(self, reach: _Reach) -> None:
-        behind = self.found[self._back :]
-        self.found[self._back :] = [
-            (token, "history" if old == "history" else _of(token, reach)) for token, old in behind
-        ]
+    def _color(self, reach: _Reach, cue: Token) -> None:
+        """What a cue says of the names before it; a denial and a history reach the last alone, or a list of them."""
+        first = len(self.found)
+        while first > self._back and (reach == "uncertain" or self._reaches(first, cue)):
+            first -= 1
+        behind = self.found[first:]
+        self.found[first:] = [(token, "history" if old == "history" else _of(token, reach)) for token, old in behind]
+
+    def _reaches(self, first: int, cue: Token) -> bool:
+        """Whether a cue that reaches the names from this number on reaches the one before them, too."""
+        end = self.found[first - 1][0].end
+        if first == len(self.found):
+            return speaks_of(self.sentence[end : cue.start])
+        return is_list(self.sentence[end : self.found[first][0].start])
 
     def _treated(self) -> None:
         """What was there before a treatment is past; what is said to be gone stays gone."""
@@ -268,13 +310,15 @@ def read_scope(sentence: str, tokens: Sequence[Token], words: Lexicon) -> Scope:
         tokens: Its phrases and commas, in order.
         words: The language they were found with.
     """
-    tokens = _with_clauses(sentence, tokens)
+    tokens = with_clauses(sentence, tokens)
     segments = _segments(sentence, tokens)
-    reader = _Reader()
+    reader = _Reader(sentence)
     for i, segment in enumerate(segments):
         if reader.reach != "present" and not _goes_on(segments[i:], words):
             reader.settle(segment.start)
             reader.reach = "present"
+        elif reader.reach == "absent" and _loose(segments[i:], words):
+            reader.reach = "uncertain"
         reader.segment(segment, after_bare=i > 0 and segments[i - 1].listed())
     reader.settle(len(sentence))
     if not reader.found:  # "nearly resolved": what is not named was there
@@ -282,13 +326,6 @@ def read_scope(sentence: str, tokens: Sequence[Token], words: Lexicon) -> Scope:
     said = tuple((token, reach) for token, reach in reader.found if reach != "history")
     normal = tuple(token for token in tokens if token.kind.partition(".")[0] in _EXCUSES)
     return Scope(said, tuple(reader.open), tuple(reader.hollow), normal)
-
-
-def _with_clauses(sentence: str, tokens: Sequence[Token]) -> list[Token]:
-    """The tokens, and a terminator where another clause begins within a sentence."""
-    begun = [Token("terminator", *found.span()) for found in _CLAUSE.finditer(sentence)]
-    new = [one for one in begun if not any(token.start < one.end and one.start < token.end for token in tokens)]
-    return sorted([*tokens, *new], key=lambda token: token.start)
 
 
 def _segments(sentence: str, tokens: Sequence[Token]) -> list[_Segment]:
@@ -308,10 +345,21 @@ def _goes_on(segments: Sequence[_Segment], words: Lexicon) -> bool:
     first = segments[0]
     if first.affirms() and not _OR.search(first.text):
         return False
-    if first.bare() or words.conjunctions.match(first.text):
+    joined = words.conjunctions.match(first.text)
+    if joined and not _OR.search(joined[0]) and is_described(first.text):
+        return False  # "no bleed, and an old infarct"
+    if first.bare() or joined or (first.names_alone() and not is_described(first.text)):
         return True
     list_of_it = takewhile(lambda segment: segment is first or not segment.denies(), segments)
     return words.language == "english" and any(_OR.search(segment.text) for segment in list_of_it)
+
+
+def _loose(segments: Sequence[_Segment], words: Lexicon) -> bool:
+    """Whether a name follows a denial over a Chinese comma alone: 未见骨折，头皮血肿 may deny both or not."""
+    if words.language == "english" or not segments[0].bare():
+        return False
+    names = takewhile(lambda segment: segment.bare() or segment.names_alone(), segments)
+    return not any(_JOINS.search(segment.text.strip()) for segment in names)
 
 
 def _of(token: Token, reach: _Reach) -> _Reach:
