@@ -12,12 +12,12 @@ from typing import Final
 _CHINESE: Final = re.compile(
     "拟行[^,。;)]{1,8}?(?:手术|治疗|化疗|移植|麻醉|术)|"
     "(?:建议|请|[无不毋]需|不必|若|如(?=[有仍果需头症病疼疑出])|必要时|除非|每年)[^。;]*?"
-    "(?:复查|复诊|随访|随诊|结合|观察|就诊|检查|体检|mr|cta|会诊|追踪|就医|考虑|查|恶化|治疗)[^。;]*"
+    "(?:复查|复诊|随访|随诊|结合|观察|就诊|检查|体检|腰穿|流程|mr|cta|会诊|追踪|就医|考虑|查|恶化|治疗)[^。;]*"
 )
 _ENGLISH: Final = re.compile(
     r"^\s*(?:we\s+)?(?:would\s+)?"
     r"(?:suggest|recommend|advise|consider|please|proceed|return|correlate|follow|refer|discuss|repeat)\b"
-    r"(?=.*\b(?:mri|mra|ct|cta|imaging|scan|correlation|correlate|follow|review|clinically|clinic|team|if|ed|er|gp)\b)"
+    r"(?=.*\b(?:mri|mra|ct|cta|imaging|scan|correlation|correlate|follow|review|clinical|clinically|clinic|team|if|ed|er|gp)\b)"
     "[^;]*"
 )
 _THING: Final = re.compile(

@@ -32,8 +32,8 @@ _STILL: Final = re.compile(
 _OR: Final = re.compile(r"\b(?:or|nor)\b")
 _PART: Final = re.compile(r"\bwith\b|\band (?:is|are)\b|\bcompared\b|(?<=对称)(?=[略稍])")
 _JOINS: Final = re.compile(r"(?:以?及|或者?|和|与)\s*")
-_DENIAL: Final = re.compile(r"\b(?:no|not|without)\b|无|未")
-_ALSO: Final = re.compile(r"\s*(?:or|nor)\b|[及或和与、]")
+_DENIAL: Final = re.compile(r"\b(?:no|not|without|neg|negative)\b|无|未")
+_ALSO: Final = re.compile(r"\s*(?:or|nor|for)\b|[及或和与、]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,7 @@ class _Segment:
         return any(token.kind.partition(".")[0] in _EXCUSES for token in near)
 
     def denies_on(self, token: Token) -> bool:
-        """Whether this statement of normality is a denial that goes on: "not dilated or effaced", 无增宽及变窄."""
+        """Whether this statement of normality is a denial that goes on: "not dilated or effaced", "CT negative for"."""
         at = token.end - self.start
         return bool(_DENIAL.search(self.text, token.start - self.start, at) and _ALSO.match(self.text, at))
 
