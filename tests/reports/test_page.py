@@ -4,6 +4,8 @@ from itertools import pairwise
 
 import pytest
 
+from plainscan.findings import ANY_FINDING
+from plainscan.reports.label import read_report
 from plainscan.reports.mention import read_marks
 from plainscan.reports.page import explain
 
@@ -62,3 +64,11 @@ def test_marks_never_overlap_and_stay_in_order() -> None:
 
 def test_an_empty_report_is_said_to_say_nothing() -> None:
     assert "not said" in explain({"t": ""})
+
+
+def test_marks_stand_side_by_side_where_findings_are_told_under_a_heading_that_is_not_read() -> None:
+    report = "Findings: No fracture. Recommendation: MRI of the left subdural and the old left infarct."
+    marks = read_marks(report)
+    assert [report[m.start : m.end] for m in marks if m.kind == "unknown"] == ["subdural", "old left infarct"]
+    assert all(a.end <= b.start for a, b in pairwise(marks))
+    assert read_report(report)[ANY_FINDING].status == "uncertain"

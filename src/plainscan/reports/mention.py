@@ -135,8 +135,10 @@ def read_marks(report: str) -> list[Mark]:
     for sentence in _sentences(report):
         start = sentence.start
         if sentence.section in ("skip", "aside"):
-            marks.append(Mark(start, start + len(sentence.text), "skip"))
-            marks += [Mark(m.start, m.end, UNKNOWN) for m in _let_slip(sentence, report) if sentence.section == "aside"]
+            told = _let_slip(sentence, report) if sentence.section == "aside" else []
+            edges = [start, *(edge for slip in told for edge in (slip.start, slip.end)), start + len(sentence.text)]
+            marks += [Mark(a, b, "skip") for a, b in zip(edges[::2], edges[1::2], strict=True) if a < b]
+            marks += [Mark(slip.start, slip.end, UNKNOWN) for slip in told]
             continue
         tokens, scope = _scope(sentence.text)
         unknown = _unknown(sentence, report, scope, opening=not any(mark.status for mark in marks))
