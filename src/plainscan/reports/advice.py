@@ -22,8 +22,9 @@ _ENGLISH: Final = re.compile(
 )
 _THING: Final = re.compile(
     r"\b(?:the|this|these|those|known|previous|old|an?|his|her)(?:\s+(?!(?:of|with|by|in|to)\b)[a-z]+){1,4}"
+    r"|\b(?:characteri[sz]e|evaluate|assess|(?:characteri[sz]ation|evaluation|assessment) of)(?:\s+[a-z]+){1,4}"
     r"|\b(?:regarding|about|concerning|for)\s+(?:(?:the|this|these|an?|his|her)\s+)?[a-z]+"
-    r"|(?:原有?|该|此|的|处理|清除|切除|取出|修补|拔除|复查|随访|观察|追踪)[\u3400-\u9fff]{1,4}"
+    r"|(?:原有?|该|此|的|处理|清除|切除|取出|修补|拔除|复查|随访|观察|追踪|明确|评估)[\u3400-\u9fff]{1,4}"
     "|[若如].{1,4}[增变长扩肿]大"
 )
 _PURPOSE: Final = re.compile(

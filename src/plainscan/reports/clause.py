@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from plainscan.reports.lexicon import Token
+from plainscan.reports.lexicon import COMMA, Token
 
 # What stands in a list of names has neither degree nor place.
 _DESCRIBED: Final = re.compile(
@@ -21,16 +21,41 @@ _DESCRIBED: Final = re.compile(
 _CLAUSE: Final = re.compile(
     r"\band\s+(?=(?:the|this|these|that|those|an?|his|her|its|known|previous|previously|prior|old|existing|residual)\b"
     r"[^,;]*?\b(?:is|are|was|were|has|have|remains?|shows?|appears?|looks?|persists?|measures?|continues?|contains?"
-    r"|harbou?rs?|demonstrates?|reveals?|displays?|exhibits?)\b)|且(?![无未不没亦])"
+    r"|harbou?rs?|demonstrates?|reveals?|displays?|exhibits?)\b)"
+    r"|\band\s+(?=(?:stable|unchanged|chronic|old|known|mild|moderate|residual|persistent|remote)\b)"
+    r"|\band\s+(?=[a-z ]{3,40}?\b(?:noted|unchanged|stable|persists?)\b)|且(?![无未不没亦])"
 )
+_SIGN: Final = re.compile("[-–—>+&/():余]")
+# Signs that part what is said as a comma does.
+_PARTS: Final = re.compile(
+    r"\s+(?:-{1,2}|–|—|>|\+|&|w/)\s+|——|(?<=[\u3400-\u9fff])[+/](?=[\u3400-\u9fff])|[()]|(?<![\d:])\s*/\s+|/(?=(?:stable|chronic|old|left|right|mild|unchanged)\b)"
+    r"|(?<!\bfor)(?<!\bof)(?<!\bno):(?!\d|\s*(?:none|nil|neg|no|not|absent|normal|-|[未无阴])\b)|(?=余[未无脑颅各均])"
+)
+_PREPOSITION: Final = "of|in|beneath|under|underlying|surrounding|around|by|with|to|near|within|over|at|about|on"
+_AGAINST: Final = (
+    "from|following|complicating|superimposed on|after|since|explain|account for|background of|"
+    "associated with|due to|with known|with unchanged|with stable|in a patient with|"
+    "(?:change|changes|decrease|increase) in|(?:progression|enlargement|growth|worsening) of"
+)
+_OWN: Final = r"(?:left|right|bilateral|known|chronic|old|remote|stable|unchanged|residual)\b"
+_ADJECTIVES: Final = r"(?:(?!or\b|and\b|nor\b)[\w/-]+\s+){0,4}"
 _GIVEN: Final = re.compile(
-    r"(?<!\bloss )(?<!effacement )\b(?:of|in|beneath|under|around|from|by|with|to|near|within|over|at|about|since)\s+"
-    r"(?:the|this|that|these|those|her|his|its)\s+(?:(?!or\b|and\b|nor\b)[\w/-]+\s+){0,4}$"
+    rf"(?<!\bloss )(?<!effacement )\b(?:{_PREPOSITION})\s+(?:the|this|that|these|those|her|his|its)\s+{_ADJECTIVES}$"
+    rf"|(?<!\barea )(?<!areas )(?<!focus )(?<!region )(?<!loss )\b(?:{_PREPOSITION})\s+(?={_OWN}){_ADJECTIVES}$"
+    rf"|\b(?:{_AGAINST})\s+(?:(?:the|this|that|these|those|an?)\s+)?{_ADJECTIVES}$"
 )
 # 无移位的骨折, 未见的血肿: what stands before 的 is denied, what stands behind it is there.
-_ATTRIBUTE: Final = re.compile("^的|(?:移位|错位|效应|强化|水肿|症状|扩大|增大|变化|硬化|骨折|出血|意义)[^的]{0,4}的")
+_ATTRIBUTE: Final = re.compile(
+    "^的|(?:移位|错位|效应|强化|水肿|症状|扩大|增大|变化|硬化|骨折|出血|意义|吸收)[^的之]{0,4}[的之]"
+)
+_WITHOUT: Final = re.compile("无(?:明显|明确)?(?:移位|错位|占位效应|水肿|强化)$")  # 无水肿低密度灶
+_FORM: Final = re.compile("变形|扩大|扩张|增大|增宽|变窄|缩小|受压|移位")
+_BESIDE: Final = re.compile(r"^(?:病?灶|影|征象)?\s*[、及和与并]\s*(?=[左右双两]侧?|陈旧|慢性|老年)")
 # 未见血肿周围水肿: the hematoma is there.
-_ITS: Final = re.compile("灶?(?:灶内|内(?=出血|血肿)|周围|下方|明显移位|扩大|增大|进展)")
+_ITS: Final = re.compile(
+    "(?:病?灶)?(?:灶内|内(?=出血|血肿)|周围|瘤周|下方|下(?=颅骨)|旁|所致|破入|占位效应|出血转化|[区腔]?再出血|"
+    "(?:范围|明显|进一步|再)?(?:移位|扩大|增大|进展|加重|恶化))"
+)
 _LIST: Final = re.compile(r"[、及和与或/,]|\b(?:and|or|nor)\b")
 _NO_LIST: Final = re.compile(r"[伴并致]|\bwith\b")
 _OF_SOMETHING_ELSE: Final = re.compile(r"\b(?:with|and|but)\s*$|[\u3400-\u9fff]{2}")
@@ -40,8 +65,12 @@ _FILLER: Final = re.compile(
 
 
 def with_clauses(sentence: str, tokens: Sequence[Token]) -> list[Token]:
-    """The tokens, and a terminator where another clause begins within a sentence."""
-    begun = [Token("terminator", *found.span()) for found in _CLAUSE.finditer(sentence)]
+    """The tokens, a terminator where another clause begins in a sentence, and a comma for signs that part like one."""
+    begun = []
+    if "and " in sentence or "且" in sentence:
+        begun += [Token("terminator", *found.span()) for found in _CLAUSE.finditer(sentence)]
+    if _SIGN.search(sentence):
+        begun += [Token(COMMA, *found.span()) for found in _PARTS.finditer(sentence)]
     if not begun:
         return list(tokens)
     new = [one for one in begun if not any(token.start < one.end and one.start < token.end for token in tokens)]
@@ -63,11 +92,19 @@ def is_given(sentence: str, cued: int, place: int, name: Token) -> bool:
     Args:
         sentence: Lower case, half width, simplified.
         cued: Where the denial ends.
-        place: Where the phrase before the name ends.
+        place: Where the name or the cue before it ends.
         name: What is named.
     """
-    before = _GIVEN.search(sentence[place : name.start]) or _ATTRIBUTE.search(sentence[cued : name.start])
-    return bool(before or _ITS.match(sentence, name.end))
+    if _GIVEN.search(sentence[place : name.start]):
+        return True
+    if _WITHOUT.search(sentence, max(0, cued - 4), name.start) and not _FORM.match(sentence, name.start):
+        return True
+    return bool(_ATTRIBUTE.search(sentence[cued : name.start]) or _ITS.match(sentence, name.end))
+
+
+def is_beside(between: str) -> bool:
+    """Whether a name with a place or an age of its own is joined to one that is denied: 未见出血及左侧额叶软化灶."""
+    return _BESIDE.match(between) is not None
 
 
 def is_list(between: str) -> bool:

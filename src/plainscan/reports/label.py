@@ -7,6 +7,7 @@ uncertain, and uncertain absent. A finding that is not mentioned has no entry. R
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Final
 
 from plainscan.findings import ANY_FINDING, FINDING_KEYS, HEMORRHAGE_KEYS, SPECIFIC_KEYS
@@ -47,9 +48,13 @@ def read_report(report: str) -> dict[str, Mention]:
 def _decisive(mentions: Iterable[Mention]) -> Mention:
     """Of the mentions of one finding that which counts: of the conclusion if there is one, of the strongest status.
 
-    A conclusion that denies an acute one alone does not outweigh a description of one that may be older.
+    A conclusion that denies an acute one alone does not outweigh a description of one that may be older; one that
+    denies what is described as there leaves it uncertain, as it may speak of another place.
     """
-    return min(mentions, key=lambda m: (m.section != "impression" or m.acute, _ORDER.index(m.status)))
+    known = list(mentions)
+    best = min(known, key=lambda m: (m.section != "impression" or m.acute, _ORDER.index(m.status)))
+    told = next((m for m in known if m.status == "present"), None)
+    return replace(told, status="uncertain") if told and best.status == "absent" else best
 
 
 def _any(specific: dict[str, Mention], mentions: tuple[Mention, ...], unread: tuple[Mention, ...]) -> Mention:

@@ -36,9 +36,14 @@ _CJK: Final = re.compile("[\u4e00-\u9fff]")
 # A sentence ends at a full stop that is no decimal point, at a semicolon, at a line that does not go on in lower case.
 # An initial in a name that a title or "by" announces ends none.
 _END: Final = re.compile(
+    r"(?=[。;!.\n、)(\s一二三四五六\u2460-\u249b])(?:"
     r"[。;!]|(?<!\b[Dd]r)(?<!\b[Dd]r [A-Z])(?<!\b[Dd]r\. [A-Z])(?<!\b[Bb]y [A-Z])(?<!\b[Bb]y: [A-Z])"
     r"\.(?=\s|$|[\u4e00-\u9fff])|(?<=\d)[.、)](?=[\u4e00-\u9fff])|\n(?!\s*[a-z])"
+    # numbered items in one line, and blanks between Chinese words that part what is said
+    r"|[\u2460-\u249b]|\([一二三四五六]\)|(?<!第)[一二三四五六]、(?![三四五六])|\s\(?(?:\d|[a-e])[):](?=\s)"
+    r"|(?<=[\u4e00-\u9fff])(?<![见无未显确的及和与或、示])\s+(?:\d{1,2}[:.、)\s]\s*)?(?=[\u4e00-\u9fff]))"
 )
+_END_OF_LINE: Final = re.compile(_END.pattern.replace(r"\n(?!\s*[a-z])", r"\n"))  # of reports without capitals
 _ASKED: Final = re.compile(r"[若如]|综合考虑$|\bif\b|^\s*suggest$")
 _ACUTE: Final = re.compile(r"\b(?:acute|new|recent|fresh|worsening|interval)\b|急性|新发|新鲜|不符的")
 _THE: Final = re.compile(r"\bthe\b")
@@ -161,8 +166,9 @@ def _plain(report: str) -> str:
 
 def _sentences(report: str) -> Iterator[_Sentence]:
     text, cased = _plain(report), report.translate(_HALF_WIDTH)
+    ends = _END_OF_LINE if cased.islower() else _END
     for start, end, section in _sections(text):
-        cuts = [(start, start), *(m.span() for m in _END.finditer(cased, start, end)), (end, end)]
+        cuts = [(start, start), *(m.span() for m in ends.finditer(cased, start, end)), (end, end)]
         for (_, first), (last, _) in pairwise(cuts):
             if _WORD.search(text, first, last):
                 yield _Sentence(text[first:last], first, section)
@@ -171,7 +177,7 @@ def _sentences(report: str) -> Iterator[_Sentence]:
 def _sections(text: str) -> Iterator[tuple[int, int, Section]]:
     pattern, sections = _headings()
     headings: list[tuple[int, int, Section]] = [
-        (m.start(), m.end(), sections[m[1] or m[2] or m[3]]) for m in pattern.finditer(text)
+        (m.start(), m.end(), sections[m[1] or m[2] or m[3] or m[4]]) for m in pattern.finditer(text)
     ]
     headed = any(kind == "findings" for _, _, kind in headings)
     ends = [start for start, _, _ in headings] + [len(text)]
@@ -196,13 +202,20 @@ def _headings() -> tuple[re.Pattern[str], dict[str, Section]]:
     sections: dict[str, Section] = {
         name: kind for language in LANGUAGES for name, kind in lexicon(language).headings.items()
     }
-    names = sorted(map(re.escape, sections), key=len, reverse=True)
-    any_, chinese = "|".join(names), "|".join(name for name in names if _CJK.search(name))
+    names = sorted(sections, key=len, reverse=True)
+    any_, chinese, told = (
+        "|".join(map(re.escape, some))
+        for some in (
+            names,
+            filter(_CJK.search, names),
+            (name for name in names if sections[name] in ("findings", "impression")),
+        )
+    )
     # "CT head: Hx: fall", "CT brain - Findings:": a title may stand before the first heading
     alone = rf"(?:^|(?<=[\n。.;:\]])|(?<=\s[-–—]))\s*[\[(<]?\s*({any_})\s*(?:[\])>]\s*:?|:|[-–—]+\s|(?=\n))"
     bracketed = rf"\[\s*({any_})\s*\]\s*:?"  # stands anywhere in a line
-    behind_blank = rf"(?<=\s)({chinese})\s*:"
-    return re.compile(f"{alone}|{bracketed}|{behind_blank}"), sections
+    behind_blank, behind_comma = rf"(?<=\s)({chinese})\s*:", rf"(?<=,)\s*({told})\s*:"
+    return re.compile(f"{alone}|{bracketed}|{behind_blank}|{behind_comma}"), sections
 
 
 def _let_slip(sentence: _Sentence, report: str) -> list[Mention]:

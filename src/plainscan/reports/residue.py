@@ -38,8 +38,10 @@ _CHANGE: Final = re.compile(
 _BESIDE: Final = r"\b(?:above|below|outside|beyond|twice|double|half|than)\b"
 _INSTEAD: Final = re.compile(
     rf"{_BESIDE}|\b(?:only just|just about|minimally|barely|poorly)\b|(?:较|(?<!对)比)(?=正常)"
+    "|[未不非](?=居中|对称|正常|均匀|清晰|完整|连续)"
 )
-_AHEAD: Final = re.compile(rf"{_BESIDE}\s+(?:the\s+)?$")
+_AHEAD: Final = re.compile(rf"{_BESIDE}\s+(?:the\s+)?$|[未不非]$")
+_SIZE: Final = re.compile("[较略稍偏](?:大|宽|小|窄|厚)|(?:大|宽|窄|厚)(?=[但而余第]|其余)")
 _WAS: Final = re.compile(r"\bw(?:as|ere)\b")
 _THEN: Final = re.compile(
     r"\s*(?:in (?:size|caliber|calibre|width)\s+)?"
@@ -118,6 +120,8 @@ def _compared(sentence: str, token: Token) -> Iterator[tuple[int, int]]:
     if not token.kind.startswith("normal"):
         return
     found = _INSTEAD.search(sentence, start, end) or _AHEAD.search(sentence, max(0, start - 16), start)
+    if found is None and ".." in token.phrase:
+        found = _SIZE.search(sentence, start, end)
     if found is None and _WAS.search(sentence, start, end):
         found = _THEN.match(sentence, end)
     if found:

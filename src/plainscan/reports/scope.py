@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import pairwise, takewhile
 from typing import Final, Literal, TypeAlias
 
-from plainscan.reports.clause import is_described, is_given, is_list, speaks_of, with_clauses
+from plainscan.reports.clause import is_beside, is_described, is_given, is_list, speaks_of, with_clauses
 from plainscan.reports.lexicon import COMMA, Lexicon, Token
 
 Status: TypeAlias = Literal["present", "absent", "uncertain"]
@@ -23,14 +23,21 @@ _NAMES: Final = frozenset({"finding", "group", "other"})
 _EXCUSES: Final = frozenset({"normal", "variant"})
 _PROMISES: Final = frozenset({"affirmation.before", "terminator.before"})  # what follows them is there
 _CUT_SHORT: Final = "、及和与或/"
-_IF: Final = ("if", "(如")
+_IF: Final = ("if", "(如", "(sensitive")
+_EXCLUSIONS: Final = ("(is|are) (excluded|ruled out)", "(ruled out|excluded)", "(unlikely|not likely)")
 _JOINED: Final = re.compile(r"\s*(?:$|(?:and|or|nor)\b|[及或和与、/])")
 _NOW: Final = re.compile(r"\b(?:with|now|showing)\b|[现今]")
 _STILL: Final = re.compile(
-    r"较前|如前|同前|\b(?:which|that) (?:is|are|has|have)\b|\b(?:larger|smaller|unchanged|stable)\b"
+    r"较前|如前|同前|本次|仍|增大|\b(?:which|that) (?:is|are|has|have)\b|\b(?:larger|smaller|unchanged|stable)\b"
 )
+_OWN: Final = re.compile(r"\s*(?:left|right|bilateral|old|chronic|remote|stable|unchanged|known|opacified|enlarged)\b")
+_AND_NOW: Final = re.compile(r"\s*,\s*(?:unchanged|stable|larger|smaller|growing)\b")
+_UNLESS: Final = re.compile(r"\b(?:not|cannot|\w+n't|should|must|needs?|best|never|incompletely|yet)\b[^,;]*$")
 _OR: Final = re.compile(r"\b(?:or|nor)\b")
-_PART: Final = re.compile(r"\bwith\b|\band (?:is|are)\b|\bcompared\b|(?<=对称)(?=[略稍])")
+_PART: Final = re.compile(
+    r"\bwith\b|\band (?:is|are|appears?|remains?|lies?|normal|unremarkable)\b|\bcompared\b|(?<=对称)(?=[略稍较])"
+    r"|(?<=[大宽小厚窄m])(?=密度|形态|边缘|居中|第|其余)"
+)
 _JOINS: Final = re.compile(r"(?:以?及|或者?|和|与)\s*")
 _DENIAL: Final = re.compile(r"\b(?:no|not|without|neg|negative)\b|无|未")
 _ALSO: Final = re.compile(r"\s*(?:or|nor|for)\b|[及或和与、]")
@@ -157,6 +164,7 @@ class _Reader:
         self._waiting: Token | None = None  # the cue ahead of which nothing has been named yet
         self._place = 0
         self._cued = 0  # where the last cue ahead ends
+        self._if = False  # whether it makes a condition
 
     def segment(self, segment: _Segment, *, after_bare: bool) -> None:
         """Read what stands between two commas."""
@@ -174,7 +182,9 @@ class _Reader:
                 excused = segment.excuses(i + 1) if kind == "terminator" else excused
             behind = token.kind == "normal.subject" or kind in ("negation", "history", "aftermath")
             if behind and self.reach not in ("absent", "history"):
-                del self.open[spans:]  # it speaks of what stands before it
+                cut = max((cut for cut in segment.cuts() if cut <= token.start), default=segment.start)
+                kept = [stretch for stretch in self.open[spans:] if stretch.end <= cut]
+                self.open[spans:] = kept  # it speaks of what stands before it in its part
         end = segment.start + len(segment.text)
         if self.reach == "absent" and segment.tails_off():
             self.open.append(Stretch(self._place, end, segment.start, excused=True))
@@ -205,8 +215,7 @@ class _Reader:
             if sure and segment.denies_on(token):
                 self.reach, self._denied = "absent", len(self.found)
         elif kind in _NAMES:
-            given = self.reach == "absent" and is_given(self.sentence, self._cued, self._place, token)
-            self._name(token, "present" if given else self._now(token, segment), segment)
+            self._name(token, self._now(token, segment), segment)
         elif kind == "variant":
             self._waiting, self._named = None, True
         elif kind in ("affirmation", "terminator"):
@@ -216,11 +225,16 @@ class _Reader:
                 self._waiting = token
 
     def _now(self, token: Token, segment: _Segment) -> _Reach:
-        """The reach at a name: what follows a "with" in a history, or is told to have changed, need not be past."""
+        """The reach at a name: what is taken as given is there, and what a history tells more of need not be past."""
+        place = max(self._cued, self.found[-1][0].end if self.found else 0)
+        given = self.reach in ("absent", "history") and is_given(self.sentence, self._cued, place, token)
+        if self.reach == "absent":
+            beside = self._denied < len(self.found) and is_beside(self.sentence[self._place : token.start])
+            return "present" if given else "uncertain" if beside else "absent"
         if self.reach == "history":
             still = _STILL.search(self.sentence, token.end, segment.start + len(segment.text))
-            if still or _NOW.search(self.sentence, self._cued, token.start):
-                return "uncertain"
+            more = (given and self._if) or still or _NOW.search(self.sentence, self._cued, token.start)
+            return "uncertain" if more or _AND_NOW.match(self.sentence, token.end) else "history"
         return self.reach
 
     def _name(self, token: Token, reach: _Reach, segment: _Segment) -> None:
@@ -252,13 +266,13 @@ class _Reader:
 
     def _cue(self, token: Token, reach: _Reach, forward: bool, segment: _Segment) -> None:
         if not forward:
+            if reach == "absent" and token.phrase in _EXCLUSIONS and _UNLESS.search(self.sentence, 0, token.start):
+                reach = "uncertain"  # "should be excluded", "not fully excluded"
             gone = token.kind in ("negation.gone", "negation.before")
             if not self._named and self.reach != "history" and (reach == "uncertain" or gone):
                 self.hollow.append(Hollow(token, (segment.start, token.start) if gone else None))
             self.settle(token.start)
             self._color(reach, token)
-        elif token.kind == "negation.either.asked":  # 除外X may be what is asked for
-            self.reach, self._waiting, self._cued = "uncertain", token, token.end
         elif self.reach == "history":
             pass  # "if there is concern for": the doubt belongs to what is not said
         elif reach == "uncertain" and self.reach == "absent" and self._denied == len(self.found):
@@ -269,6 +283,7 @@ class _Reader:
             if self._waiting and self._waiting.kind != "affirmation.before" and reach != self.reach:
                 self.settle(token.start)
             self.reach, self._denied, self._cued = reach, len(self.found), token.end
+            self._if = token.phrase.startswith(_IF)
             self._waiting = None if reach == "history" else token
 
     def _color(self, reach: _Reach, cue: Token) -> None:
@@ -317,7 +332,9 @@ def read_scope(sentence: str, tokens: Sequence[Token], words: Lexicon) -> Scope:
         if reader.reach != "present" and not _goes_on(segments[i:], words):
             reader.settle(segment.start)
             reader.reach = "present"
-        elif reader.reach == "absent" and _loose(segments[i:], words):
+        elif (reader.reach == "absent" and _loose(segments[i:], words)) or (
+            reader.reach == "history" and segment.bare()
+        ):
             reader.reach = "uncertain"
         reader.segment(segment, after_bare=i > 0 and segments[i - 1].listed())
     reader.settle(len(sentence))
@@ -345,6 +362,8 @@ def _goes_on(segments: Sequence[_Segment], words: Lexicon) -> bool:
     first = segments[0]
     if first.affirms() and not _OR.search(first.text):
         return False
+    if words.language == "english" and _OWN.match(first.text) and not _OR.search(first.text):
+        return False  # "no bleed, left frontal hypodensity, infarct or tumor"
     joined = words.conjunctions.match(first.text)
     if joined and not _OR.search(joined[0]) and is_described(first.text):
         return False  # "no bleed, and an old infarct"
