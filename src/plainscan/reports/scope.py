@@ -14,18 +14,16 @@ from itertools import pairwise, takewhile
 from typing import Final, Literal, TypeAlias
 
 from plainscan.reports.clause import is_beside, is_described, is_given, is_list, speaks_of, with_clauses
-from plainscan.reports.lexicon import COMMA, Lexicon, Token
+from plainscan.reports.lexicon import Lexicon, Token
+from plainscan.reports.segment import EXCUSES, JOINS, NAMES, Segment, segments_of
 
 Status: TypeAlias = Literal["present", "absent", "uncertain"]
 _Reach: TypeAlias = Literal["present", "absent", "uncertain", "history"]
 _CUES: Final[dict[str, _Reach]] = {"negation": "absent", "uncertainty": "uncertain", "history": "history"}
-_NAMES: Final = frozenset({"finding", "group", "other"})
-_EXCUSES: Final = frozenset({"normal", "variant"})
 _PROMISES: Final = frozenset({"affirmation.before", "terminator.before"})  # what follows them is there
 _CUT_SHORT: Final = "、及和与或/"
 _IF: Final = ("if", "(如", "(sensitive")
 _EXCLUSIONS: Final = ("(is|are) (excluded|ruled out)", "(ruled out|excluded)", "(unlikely|not likely)")
-_JOINED: Final = re.compile(r"\s*(?:$|(?:and|or|nor)\b|[及或和与、/])")
 _NOW: Final = re.compile(r"\b(?:with|now|showing)\b|[现今]")
 _STILL: Final = re.compile(
     r"较前|如前|同前|本次|仍|增大|\b(?:which|that) (?:is|are|has|have)\b|\b(?:larger|smaller|unchanged|stable)\b"
@@ -34,13 +32,6 @@ _OWN: Final = re.compile(r"\s*(?:left|right|bilateral|old|chronic|remote|stable|
 _AND_NOW: Final = re.compile(r"\s*,\s*(?:unchanged|stable|larger|smaller|growing)\b")
 _UNLESS: Final = re.compile(r"\b(?:not|cannot|\w+n't|should|must|needs?|best|never|incompletely|yet)\b[^,;]*$")
 _OR: Final = re.compile(r"\b(?:or|nor)\b")
-_PART: Final = re.compile(
-    r"\bwith\b|\band (?:is|are|appears?|remains?|lies?|normal|unremarkable)\b|\bcompared\b|(?<=对称)(?=[略稍较])"
-    r"|(?<=[大宽小厚窄m])(?=密度|形态|边缘|居中|第|其余)"
-)
-_JOINS: Final = re.compile(r"(?:以?及|或者?|和|与)\s*")
-_DENIAL: Final = re.compile(r"\b(?:no|not|without|neg|negative)\b|无|未")
-_ALSO: Final = re.compile(r"\s*(?:or|nor|for)\b|[及或和与、]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,81 +65,6 @@ class Hollow:
     subject: tuple[int, int] | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Segment:
-    """What stands between two commas."""
-
-    start: int
-    text: str
-    tokens: tuple[Token, ...]
-
-    def bare(self) -> bool:
-        """Whether it is nothing but the name of a finding, as in a list; an item has neither degree nor place."""
-        if is_described(self.text):
-            return False
-        return len(self.tokens) == 1 and _names(self.tokens[0]) and len(self.text.strip()) == _length(self.tokens[0])
-
-    def names_alone(self) -> bool:
-        """Whether it is nothing but names, joined: 出血及脑积水."""
-        rest, place = "", self.start
-        for token in self.tokens:
-            rest += self.text[place - self.start : token.start - self.start]
-            place = token.end
-        rest += self.text[place - self.start :]
-        return len(self.tokens) > 1 and all(map(_names, self.tokens)) and _JOINS.fullmatch(rest) is not None
-
-    def points_ahead(self, i: int) -> bool:
-        """Whether the cue at this place speaks of what follows; at the very end (脑出血未见) it cannot."""
-        cue, rest = self.tokens[i], self.tokens[i + 1 :]
-        direction = cue.kind.partition(".")[2].partition(".")[0]
-        if direction == "either":
-            return any(map(_names, rest))
-        return direction == "before" and bool(rest or self.text[cue.end - self.start :].strip())
-
-    def tails_off(self) -> bool:
-        """Whether words follow its last finding that continue no list: "no bleed with", but not "no bleed or"."""
-        if not self.tokens or not _names(self.tokens[-1]):
-            return False
-        return not _JOINED.match(self.text, self.tokens[-1].end - self.start)
-
-    def listed(self) -> bool:
-        """Whether it is nothing but the name of a finding of the list; a described density is no item of a list."""
-        return self.bare() and self.tokens[0].kind != "other"
-
-    def goes_on_after(self, token: Token) -> bool:
-        """Whether words follow this phrase."""
-        return bool(self.text[token.end - self.start :].strip())
-
-    def denies(self) -> bool:
-        """Whether a cue of its own begins in it."""
-        return any(token.kind == "negation.before" for token in self.tokens)
-
-    def excuses(self, i: int) -> bool:
-        """Whether something is called normal, or a variant, from this token to the next "but"."""
-        part = takewhile(lambda token: not token.kind.startswith("terminator"), self.tokens[i:])
-        return any(token.kind.partition(".")[0] in _EXCUSES for token in part)
-
-    def cuts(self) -> list[int]:
-        """Where a part of it ends that normality in another does not speak of: "dense with intact insular ribbon"."""
-        return [self.start + cut.start() for cut in _PART.finditer(self.text)]
-
-    def excuses_near(self, start: int, end: int) -> bool:
-        """Whether something is called normal in the part of it that holds these characters."""
-        cuts = [self.start, *self.cuts(), self.start + len(self.text)]
-        low, high = max(cut for cut in cuts if cut <= start), min(cut for cut in cuts if cut >= end)
-        near = (token for token in self.tokens if low <= token.start < high)
-        return any(token.kind.partition(".")[0] in _EXCUSES for token in near)
-
-    def denies_on(self, token: Token) -> bool:
-        """Whether this statement of normality is a denial that goes on: "not dilated or effaced", "CT negative for"."""
-        at = token.end - self.start
-        return bool(_DENIAL.search(self.text, token.start - self.start, at) and _ALSO.match(self.text, at))
-
-    def affirms(self) -> bool:
-        """Whether it says that something is there."""
-        return any(token.kind.startswith("affirmation") for token in self.tokens)
-
-
 class _Reader:
     """Walks through a sentence, colors each finding and keeps the text between phrases that nothing denies."""
 
@@ -166,7 +82,7 @@ class _Reader:
         self._cued = 0  # where the last cue ahead ends
         self._if = False  # whether it makes a condition
 
-    def segment(self, segment: _Segment, *, after_bare: bool) -> None:
+    def segment(self, segment: Segment, *, after_bare: bool) -> None:
         """Read what stands between two commas."""
         if not after_bare:
             self._back, self._named = len(self.found), False
@@ -202,7 +118,7 @@ class _Reader:
             self.hollow.append(Hollow(self._waiting, (self._waiting.end, end) if denies else None))
         self._waiting = None
 
-    def _token(self, token: Token, ahead: bool, segment: _Segment) -> None:
+    def _token(self, token: Token, ahead: bool, segment: Segment) -> None:
         kind = token.kind.partition(".")[0]
         if kind in _CUES:
             self._cue(token, _CUES[kind], ahead, segment)
@@ -214,7 +130,7 @@ class _Reader:
             self._name(token, "absent" if sure else "uncertain", segment)
             if sure and segment.denies_on(token):
                 self.reach, self._denied = "absent", len(self.found)
-        elif kind in _NAMES:
+        elif kind in NAMES:
             self._name(token, self._now(token, segment), segment)
         elif kind == "variant":
             self._waiting, self._named = None, True
@@ -224,7 +140,7 @@ class _Reader:
             if token.kind in _PROMISES and segment.goes_on_after(token):
                 self._waiting = token
 
-    def _now(self, token: Token, segment: _Segment) -> _Reach:
+    def _now(self, token: Token, segment: Segment) -> _Reach:
         """The reach at a name: what is taken as given is there, and what a history tells more of need not be past."""
         place = max(self._cued, self.found[-1][0].end if self.found else 0)
         given = self.reach in ("absent", "history") and is_given(self.sentence, self._cued, place, token)
@@ -237,12 +153,12 @@ class _Reader:
             return "uncertain" if more or _AND_NOW.match(self.sentence, token.end) else "history"
         return self.reach
 
-    def _name(self, token: Token, reach: _Reach, segment: _Segment) -> None:
+    def _name(self, token: Token, reach: _Reach, segment: Segment) -> None:
         self._complete(segment, reach)
         self.found.append((token, reach))
         self._waiting, self._named = None, True
 
-    def _complete(self, segment: _Segment, reach: _Reach) -> None:
+    def _complete(self, segment: Segment, reach: _Reach) -> None:
         """What was cut short goes with what follows: 硬膜外、硬膜下未见出血."""
         for i in range(len(self.found) - 1, -1, -1):
             before = self.found[i][0]
@@ -250,7 +166,7 @@ class _Reader:
                 break
             self.found[i] = before, reach
 
-    def _between(self, end: int, segment: _Segment, excused: bool) -> None:
+    def _between(self, end: int, segment: Segment, excused: bool) -> None:
         """Keep a stretch without phrases, unless it is denied or past."""
         start = self._place
         if self.reach == "history" and (now := _NOW.search(segment.text, start - segment.start, end - segment.start)):
@@ -264,7 +180,7 @@ class _Reader:
             if first < last:
                 self.open.append(Stretch(first, last, segment.start, segment.excuses_near(first, last)))
 
-    def _cue(self, token: Token, reach: _Reach, forward: bool, segment: _Segment) -> None:
+    def _cue(self, token: Token, reach: _Reach, forward: bool, segment: Segment) -> None:
         if not forward:
             if reach == "absent" and token.phrase in _EXCLUSIONS and _UNLESS.search(self.sentence, 0, token.start):
                 reach = "uncertain"  # "should be excluded", "not fully excluded"
@@ -326,7 +242,7 @@ def read_scope(sentence: str, tokens: Sequence[Token], words: Lexicon) -> Scope:
         words: The language they were found with.
     """
     tokens = with_clauses(sentence, tokens)
-    segments = _segments(sentence, tokens)
+    segments = segments_of(sentence, tokens)
     reader = _Reader(sentence)
     for i, segment in enumerate(segments):
         if reader.reach != "present" and not _goes_on(segments[i:], words):
@@ -341,23 +257,11 @@ def read_scope(sentence: str, tokens: Sequence[Token], words: Lexicon) -> Scope:
     if not reader.found:  # "nearly resolved": what is not named was there
         reader.hollow += [Hollow(token, None) for token in tokens if token.kind.endswith(".change")]
     said = tuple((token, reach) for token, reach in reader.found if reach != "history")
-    normal = tuple(token for token in tokens if token.kind.partition(".")[0] in _EXCUSES)
+    normal = tuple(token for token in tokens if token.kind.partition(".")[0] in EXCUSES)
     return Scope(said, tuple(reader.open), tuple(reader.hollow), normal)
 
 
-def _segments(sentence: str, tokens: Sequence[Token]) -> list[_Segment]:
-    segments: list[_Segment] = []
-    start, held = 0, list[Token]()
-    for token in [*tokens, Token(COMMA, len(sentence), len(sentence))]:
-        if token.kind == COMMA:
-            segments.append(_Segment(start, sentence[start : token.start], tuple(held)))
-            start, held = token.end, []
-        else:
-            held.append(token)
-    return segments
-
-
-def _goes_on(segments: Sequence[_Segment], words: Lexicon) -> bool:
+def _goes_on(segments: Sequence[Segment], words: Lexicon) -> bool:
     """Whether a cue before the comma still reaches the first segment: "no bleed, mass or shift"."""
     first = segments[0]
     if first.affirms() and not _OR.search(first.text):
@@ -373,22 +277,14 @@ def _goes_on(segments: Sequence[_Segment], words: Lexicon) -> bool:
     return words.language == "english" and any(_OR.search(segment.text) for segment in list_of_it)
 
 
-def _loose(segments: Sequence[_Segment], words: Lexicon) -> bool:
+def _loose(segments: Sequence[Segment], words: Lexicon) -> bool:
     """Whether a name follows a denial over a Chinese comma alone: 未见骨折，头皮血肿 may deny both or not."""
     if words.language == "english" or not segments[0].bare():
         return False
     names = takewhile(lambda segment: segment.bare() or segment.names_alone(), segments)
-    return not any(_JOINS.search(segment.text.strip()) for segment in names)
+    return not any(JOINS.search(segment.text.strip()) for segment in names)
 
 
 def _of(token: Token, reach: _Reach) -> _Reach:
     """What a cue behind a phrase makes of it: normality that is denied is no normality."""
     return "uncertain" if reach == "absent" and token.kind.startswith("normal") else reach
-
-
-def _names(token: Token) -> bool:
-    return token.kind.split(".")[0] in _NAMES
-
-
-def _length(token: Token) -> int:
-    return token.end - token.start
