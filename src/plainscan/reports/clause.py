@@ -97,7 +97,9 @@ def is_given(sentence: str, cued: int, place: int, name: Token) -> bool:
     """
     if _GIVEN.search(sentence[place : name.start]):
         return True
-    if _WITHOUT.search(sentence, max(0, cued - 4), name.start) and not _FORM.match(sentence, name.start):
+    if _FORM.match(sentence, name.start):
+        return False
+    if _WITHOUT.search(sentence, max(0, cued - 4), name.start):
         return True
     return bool(_ATTRIBUTE.search(sentence[cued : name.start]) or _ITS.match(sentence, name.end))
 

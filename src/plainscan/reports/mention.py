@@ -36,15 +36,15 @@ _CJK: Final = re.compile("[\u4e00-\u9fff]")
 # A sentence ends at a full stop that is no decimal point, at a semicolon, at a line that does not go on in lower case.
 # An initial in a name that a title or "by" announces ends none.
 _END: Final = re.compile(
-    r"(?=[。;!.\n、)(\s一二三四五六\u2460-\u249b])(?:"
-    r"[。;!]|(?<!\b[Dd]r)(?<!\b[Dd]r [A-Z])(?<!\b[Dd]r\. [A-Z])(?<!\b[Bb]y [A-Z])(?<!\b[Bb]y: [A-Z])"
+    r"(?=[。;!|.\n、)(\s一二三四五六\u2460-\u249b])(?:"
+    r"[。;!|]|(?<!\b[Dd]r)(?<!\b[Dd]r [A-Z])(?<!\b[Dd]r\. [A-Z])(?<!\b[Bb]y [A-Z])(?<!\b[Bb]y: [A-Z])"
     r"\.(?=\s|$|[\u4e00-\u9fff])|(?<=\d)[.、)](?=[\u4e00-\u9fff])|\n(?!\s*[a-z])"
     # numbered items in one line, and blanks between Chinese words that part what is said
     r"|[\u2460-\u249b]|\([一二三四五六]\)|(?<!第)[一二三四五六]、(?![三四五六])|\s\(?(?:\d|[a-e])[):](?=\s)"
     r"|(?<=[\u4e00-\u9fff])(?<![见无未显确的及和与或、示])\s+(?:\d{1,2}[:.、)\s]\s*)?(?=[\u4e00-\u9fff]))"
 )
 _END_OF_LINE: Final = re.compile(_END.pattern.replace(r"\n(?!\s*[a-z])", r"\n"))  # of reports without capitals
-_ASKED: Final = re.compile(r"[若如]|综合考虑$|\bif\b|^\s*suggest$")
+_ASKED: Final = re.compile(r"[若如]|综合考虑$|请考虑$|\bif\b|^\s*suggest$")
 _ACUTE: Final = re.compile(r"\b(?:acute|new|recent|fresh|worsening|interval)\b|急性|新发|新鲜|不符的")
 _THE: Final = re.compile(r"\bthe\b")
 _LINE: Final = re.compile(r"\n")
@@ -212,7 +212,7 @@ def _headings() -> tuple[re.Pattern[str], dict[str, Section]]:
         )
     )
     # "CT head: Hx: fall", "CT brain - Findings:": a title may stand before the first heading
-    alone = rf"(?:^|(?<=[\n。.;:\]])|(?<=\s[-–—]))\s*[\[(<]?\s*({any_})\s*(?:[\])>]\s*:?|:|[-–—]+\s|(?=\n))"
+    alone = rf"(?:^|(?<=[\n。.;:|\]])|(?<=\s[-–—]))\s*[\[(<]?\s*({any_})\s*(?:[\])>]\s*:?|:|[-–—]+\s|(?=\n))"
     bracketed = rf"\[\s*({any_})\s*\]\s*:?"  # stands anywhere in a line
     behind_blank, behind_comma = rf"(?<=\s)({chinese})\s*:", rf"(?<=,)\s*({told})\s*:"
     return re.compile(f"{alone}|{bracketed}|{behind_blank}|{behind_comma}"), sections

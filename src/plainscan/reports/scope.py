@@ -248,7 +248,7 @@ def read_scope(sentence: str, tokens: Sequence[Token], words: Lexicon) -> Scope:
         if reader.reach != "present" and not _goes_on(segments[i:], words):
             reader.settle(segment.start)
             reader.reach = "present"
-        elif (reader.reach == "absent" and _loose(segments[i:], words)) or (
+        elif (reader.reach == "absent" and _loose(segments, i, words)) or (
             reader.reach == "history" and segment.bare()
         ):
             reader.reach = "uncertain"
@@ -277,11 +277,16 @@ def _goes_on(segments: Sequence[Segment], words: Lexicon) -> bool:
     return words.language == "english" and any(_OR.search(segment.text) for segment in list_of_it)
 
 
-def _loose(segments: Sequence[Segment], words: Lexicon) -> bool:
-    """Whether a name follows a denial over a Chinese comma alone: 未见骨折，头皮血肿 may deny both or not."""
-    if words.language == "english" or not segments[0].bare():
+def _loose(segments: Sequence[Segment], at: int, words: Lexicon) -> bool:
+    """Whether a name follows a denial over a comma alone, so that it may be denied or not.
+
+    未见骨折，头皮血肿 in Chinese; "no bleed, no fracture, ventriculomegaly" in English.
+    """
+    if not segments[at].bare():
         return False
-    names = takewhile(lambda segment: segment.bare() or segment.names_alone(), segments)
+    if words.language == "english":
+        return at > 1 and segments[at - 1].denies() and segments[at - 2].denies()
+    names = takewhile(lambda segment: segment.bare() or segment.names_alone(), segments[at:])
     return not any(JOINS.search(segment.text.strip()) for segment in names)
 
 
