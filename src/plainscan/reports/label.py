@@ -6,6 +6,7 @@ uncertain, and uncertain absent. A finding that is not mentioned has no entry. R
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
@@ -20,6 +21,7 @@ _GROUPS: Final = {
     "infarct": ("early_infarct", "late_infarct"),
     "spaces": ("hydrocephalus", "atrophy"),
 }
+_GONE: Final = re.compile(r"吸收|消失|清除|\b(?:residual|resolved|resolution|longer|gone)\b")
 _ORDER: Final[tuple[Status, ...]] = ("present", "uncertain", "absent")
 
 
@@ -54,7 +56,8 @@ def _decisive(mentions: Iterable[Mention]) -> Mention:
     known = list(mentions)
     best = min(known, key=lambda m: (m.section != "impression" or m.acute, _ORDER.index(m.status)))
     told = next((m for m in known if m.status == "present"), None)
-    return replace(told, status="uncertain") if told and best.status == "absent" else best
+    contradicted = told is not None and best.status == "absent" and not _GONE.search(best.sentence.lower())
+    return replace(told, status="uncertain") if told and contradicted else best
 
 
 def _any(specific: dict[str, Mention], mentions: tuple[Mention, ...], unread: tuple[Mention, ...]) -> Mention:

@@ -21,6 +21,7 @@ Status: TypeAlias = Literal["present", "absent", "uncertain"]
 _Reach: TypeAlias = Literal["present", "absent", "uncertain", "history"]
 _CUES: Final[dict[str, _Reach]] = {"negation": "absent", "uncertainty": "uncertain", "history": "history"}
 _PROMISES: Final = frozenset({"affirmation.before", "terminator.before"})  # what follows them is there
+LEAST_ITEMS: Final = 3  # behind the first: so many names between commas are a list
 _CUT_SHORT: Final = "、及和与或/"
 _IF: Final = ("if", "(如", "(sensitive")
 _EXCLUSIONS: Final = ("(is|are) (excluded|ruled out)", "(ruled out|excluded)", "(unlikely|not likely)")
@@ -286,8 +287,11 @@ def _loose(segments: Sequence[Segment], at: int, words: Lexicon) -> bool:
         return False
     if words.language == "english":
         return at > 1 and segments[at - 1].denies() and segments[at - 2].denies()
-    names = takewhile(lambda segment: segment.bare() or segment.names_alone(), segments[at:])
-    return not any(JOINS.search(segment.text.strip()) for segment in names)
+    before = len(list(takewhile(Segment.bare, reversed(segments[:at]))))
+    items = list(takewhile(lambda segment: segment.bare() or segment.names_alone(), segments[at - before :]))
+    joined = any(JOINS.search(segment.text.strip()) for segment in items)
+    long = len(items) >= LEAST_ITEMS and all(segment.listed() for segment in items)  # 未见出血，梗死，占位，骨折
+    return not (joined or long)
 
 
 def _of(token: Token, reach: _Reach) -> _Reach:
