@@ -22,13 +22,16 @@ _CLAUSE: Final = re.compile(
     r"\band\s+(?=(?:the|this|these|that|those|an?|his|her|its|known|previous|previously|prior|old|existing|residual)\b"
     r"[^,;]*?\b(?:is|are|was|were|has|have|remains?|shows?|appears?|looks?|persists?|measures?|continues?|contains?"
     r"|harbou?rs?|demonstrates?|reveals?|displays?|exhibits?)\b)"
-    r"|\band\s+(?=(?:stable|unchanged|chronic|old|known|mild|moderate|residual|persistent|remote)\b)"
+    r"|\band\s+(?=(?:stable|unchanged|chronic|old|known|mild|moderate|residual|persistent|remote|left|right|bilateral"
+    r"|scalp|sinus|mastoid|small vessel|age.related|periventricular)\b(?!\s+(?:and|or)\b))"
     r"|\band\s+(?=[a-z ]{3,40}?\b(?:noted|unchanged|stable|persists?)\b)|且(?![无未不没亦])"
 )
-_SIGN: Final = re.compile("[-–—>+&/():余]")
+_SAYS: Final = frozenset({"finding", "group", "other", "normal"})
+_SHORT_LINE: Final = re.compile(r"(?<![^\n])[^\n]{1,40}(\n)")  # the next is no part of it
+_SIGN: Final = re.compile("[-–—>+&/():~*余]")
 # Signs that part what is said as a comma does.
 _PARTS: Final = re.compile(
-    r"\s+(?:-{1,2}|–|—|>|\+|&|w/)\s+|——|(?<=[\u3400-\u9fff])[+/](?=[\u3400-\u9fff])|[()]|(?<![\d:])\s*/\s+|/(?=(?:stable|chronic|old|left|right|mild|unchanged)\b)"
+    r"\s+(?:-{1,2}|–|—|>|\+|&|w/)\s+|——|(?<=[\u3400-\u9fff])[-+/—~*]+(?=[\u3400-\u9fff])|[()]|(?<![\d:])\s*/\s+|/(?=(?:stable|chronic|old|left|right|mild|unchanged)\b)"
     r"|(?<!\bfor)(?<!\bof)(?<!\bno):(?!\d|\s*(?:none|nil|neg|no|not|absent|normal|-|[未无阴])\b)|(?=余[未无脑颅各均])"
 )
 _PREPOSITION: Final = "of|in|beneath|under|underlying|surrounding|around|by|with|to|near|within|over|at|about|on"
@@ -50,7 +53,10 @@ _ATTRIBUTE: Final = re.compile(
 )
 _WITHOUT: Final = re.compile("无(?:明显|明确)?(?:移位|错位|占位效应|水肿|强化)$")  # 无水肿低密度灶
 _FORM: Final = re.compile("变形|扩大|扩张|增大|增宽|变窄|缩小|受压|移位")
-_BESIDE: Final = re.compile(r"^(?:病?灶|影|征象)?\s*[、及和与并]\s*(?=[左右双两]侧?|陈旧|慢性|老年)")
+_BESIDE: Final = re.compile(
+    r"(?:病?灶|影|征象)?\s*(?:[、及和与]\s*(?=[左右双两]侧?|陈旧|慢性|老年)|并|合并|伴|(?=[左右双两]侧|[额颞顶枕]部))"
+    r"|.*\b(?:with|along with|post|within|underlying|adjacent to)\b"
+)
 # 未见血肿周围水肿: the hematoma is there.
 _ITS: Final = re.compile(
     "(?:病?灶)?(?:灶内|内(?=出血|血肿)|周围|瘤周|下方|下(?=颅骨)|旁|所致|破入|占位效应|出血转化|[区腔]?再出血|"
@@ -71,6 +77,10 @@ def with_clauses(sentence: str, tokens: Sequence[Token]) -> list[Token]:
         begun += [Token("terminator", *found.span()) for found in _CLAUSE.finditer(sentence)]
     if _SIGN.search(sentence):
         begun += [Token(COMMA, *found.span()) for found in _PARTS.finditer(sentence)]
+    if "\n" in sentence:
+        said = [token.start for token in tokens if token.kind.partition(".")[0] in _SAYS]
+        lines = (line for line in _SHORT_LINE.finditer(sentence) if any(line.start() <= at < line.end() for at in said))
+        begun += [Token(COMMA, *line.span(1)) for line in lines]
     if not begun:
         return list(tokens)
     new = [one for one in begun if not any(token.start < one.end and one.start < token.end for token in tokens)]
@@ -105,7 +115,7 @@ def is_given(sentence: str, cued: int, place: int, name: Token) -> bool:
 
 
 def is_beside(between: str) -> bool:
-    """Whether a name with a place or an age of its own is joined to one that is denied: 未见出血及左侧额叶软化灶."""
+    """Whether a name may be told beside one that is denied: 未见出血及左侧额叶软化灶, "no bleed with atrophy"."""
     return _BESIDE.match(between) is not None
 
 

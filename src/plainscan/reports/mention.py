@@ -36,9 +36,10 @@ _CJK: Final = re.compile("[\u4e00-\u9fff]")
 # A sentence ends at a full stop that is no decimal point, at a semicolon, at a line that does not go on in lower case.
 # An initial in a name that a title or "by" announces ends none.
 _END: Final = re.compile(
-    r"(?=[。;!|.\n、)(\s一二三四五六\u2460-\u249b])(?:"
+    r"(?=[。;!|.\n、)(\s<•*~\\一二三四五六\u2460-\u249b])(?:"
     r"[。;!|]|(?<!\b[Dd]r)(?<!\b[Dd]r [A-Z])(?<!\b[Dd]r\. [A-Z])(?<!\b[Bb]y [A-Z])(?<!\b[Bb]y: [A-Z])"
-    r"\.(?=\s|$|[\u4e00-\u9fff])|(?<=\d)[.、)](?=[\u4e00-\u9fff])|\n(?!\s*[a-z])"
+    r"\.(?=\s|$|[\u4e00-\u9fff])|(?<=[a-z]{2})\.(?=[A-Z]|\d{1,2}[.)])|(?<=\d)[.、)](?=[\u4e00-\u9fff])|\n(?!\s*[a-z])"
+    r"|<br\s*/?>|\\\.br\\|[\t•]|(?:^|(?<=\s))[*~](?!\s*\d)|\s{2,}(?=[A-Z\d])|\s\d{1,2}-\s?(?=[A-Za-z])"
     # numbered items in one line, and blanks between Chinese words that part what is said
     r"|[\u2460-\u249b]|\([一二三四五六]\)|(?<!第)[一二三四五六]、(?![三四五六])|\s\(?(?:\d|[a-e])[):](?=\s)"
     r"|(?<=[\u4e00-\u9fff])(?<![见无未显确的及和与或、示])\s+(?:\d{1,2}[:.、)\s]\s*)?(?=[\u4e00-\u9fff]))"

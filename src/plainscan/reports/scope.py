@@ -15,12 +15,18 @@ from typing import Final, Literal, TypeAlias
 
 from plainscan.reports.clause import is_beside, is_described, is_given, is_list, speaks_of, with_clauses
 from plainscan.reports.lexicon import Lexicon, Token
-from plainscan.reports.segment import EXCUSES, JOINS, NAMES, Segment, segments_of
+from plainscan.reports.segment import EXCUSES, JOINS, NAMES, Segment, names, segments_of
 
 Status: TypeAlias = Literal["present", "absent", "uncertain"]
 _Reach: TypeAlias = Literal["present", "absent", "uncertain", "history"]
 _CUES: Final[dict[str, _Reach]] = {"negation": "absent", "uncertainty": "uncertain", "history": "history"}
 _PROMISES: Final = frozenset({"affirmation.before", "terminator.before"})  # what follows them is there
+_ANY: Final = re.compile(r"\b(?:and|or|nor)\b|\betc\b")
+_ANY_JOIN: Final = re.compile(r"\b(?:and|or)\b|[及或和与、](?![左右双两])")
+_ALL: Final = re.compile(r"均|都|皆|\b(?:are|were|all|both|none)\b")
+_SELDOM_DENIED: Final = frozenset(
+    {"other", "finding.lacune", "finding.atrophy", "finding.late_infarct", "finding.scalp_hematoma"}
+)
 LEAST_ITEMS: Final = 3  # behind the first: so many names between commas are a list
 _CUT_SHORT: Final = "、及和与或/"
 _IF: Final = ("if", "(如", "(sensitive")
@@ -213,10 +219,17 @@ class _Reader:
 
     def _reaches(self, first: int, cue: Token) -> bool:
         """Whether a cue that reaches the names from this number on reaches the one before them, too."""
-        end = self.found[first - 1][0].end
+        name = self.found[first - 1][0]
+        end, last = name.end, self.found[-1][0].end
         if first == len(self.found):
             return speaks_of(self.sentence[end : cue.start])
-        return is_list(self.sentence[end : self.found[first][0].start])
+        between = self.sentence[end : self.found[first][0].start]
+        if cue.kind.endswith(".change"):
+            return False  # 骨折、血肿已吸收
+        if _ALL.search(self.sentence, last, cue.end) or _ANY_JOIN.search(self.sentence, end, cue.start):
+            return is_list(between)
+        own = is_described(self.sentence[max(0, name.start - 6) : name.start]) or is_described(between)
+        return is_list(between) and "," not in between and not own
 
     def _treated(self) -> None:
         """What was there before a treatment is past; what is said to be gone stays gone."""
@@ -281,14 +294,25 @@ def _goes_on(segments: Sequence[Segment], words: Lexicon) -> bool:
 def _loose(segments: Sequence[Segment], at: int, words: Lexicon) -> bool:
     """Whether a name follows a denial over a comma alone, so that it may be denied or not.
 
-    未见骨折，头皮血肿 in Chinese; "no bleed, no fracture, ventriculomegaly" in English.
+    未见骨折，头皮血肿 or "no bleed, sinusitis"; not where a list is joined or long, unless by what is seldom denied
+    (未见出血，腔隙灶及脑白质疏松).
     """
-    if not segments[at].bare():
+    one = segments[at]
+    if one.names_alone():
+        return words.language == "chinese" and any(token.kind in _SELDOM_DENIED for token in one.tokens)
+    if not one.bare():
         return False
-    if words.language == "english":
-        return at > 1 and segments[at - 1].denies() and segments[at - 2].denies()
     before = len(list(takewhile(Segment.bare, reversed(segments[:at]))))
     items = list(takewhile(lambda segment: segment.bare() or segment.names_alone(), segments[at - before :]))
+    if words.language == "english":
+        if not any(map(names, segments[at - 1].tokens)):
+            return False  # a line that was wrapped: "no evidence of", "hemorrhage"
+        own = (at > 1 and segments[at - 1].denies() and segments[at - 2].denies()) or _OR.search(
+            segments[at - before - 1].text
+        )
+        ends = segments[at - before + len(items) :]
+        joined = any(_ANY.search(segment.text) for segment in [*items, *ends])
+        return bool(own) or not (joined or len(items) > 1)
     joined = any(JOINS.search(segment.text.strip()) for segment in items)
     long = len(items) >= LEAST_ITEMS and all(segment.listed() for segment in items)  # 未见出血，梗死，占位，骨折
     return not (joined or long)
