@@ -20,7 +20,7 @@ _DESCRIBED: Final = re.compile(
 )
 _CLAUSE: Final = re.compile(
     r"\band\s+(?=(?:the|this|these|that|those|an?|his|her|its|known|previous|previously|prior|old|existing|residual)\b"
-    r"[^,;]*?\b(?:is|are|was|were|has|have|remains?|shows?|appears?|looks?|persists?|measures?|continues?|contains?"
+    r"[^,;]{0,80}?\b(?:is|are|was|were|has|have|remains?|shows?|appears?|looks?|persists?|measures?|continues?|contains?"
     r"|harbou?rs?|demonstrates?|reveals?|displays?|exhibits?)\b)"
     r"|\band\s+(?=(?:stable|unchanged|chronic|old|known|mild|moderate|residual|persistent|remote|left|right|bilateral"
     r"|scalp|sinus|mastoid|small vessel|age.related|periventricular)\b(?!\s+(?:and|or)\b))"
@@ -49,8 +49,9 @@ _GIVEN: Final = re.compile(
 )
 # 无移位的骨折, 未见的血肿: what stands before 的 is denied, what stands behind it is there.
 _ATTRIBUTE: Final = re.compile(
-    "^的|(?:移位|错位|效应|强化|水肿|症状|扩大|增大|变化|硬化|骨折|出血|意义|吸收)[^的之]{0,4}[的之]"
+    "(?:移位|错位|效应|强化|水肿|症状|扩大|增大|变化|硬化|骨折|出血|意义|吸收)[^的之]{0,4}[的之]"
 )
+_NEAR: Final = 60  # characters before a name that may say how it stands to a denial
 _WITHOUT: Final = re.compile("无(?:明显|明确)?(?:移位|错位|占位效应|水肿|强化)$")  # 无水肿低密度灶
 _FORM: Final = re.compile("变形|扩大|扩张|增大|增宽|变窄|缩小|受压|移位")
 _BESIDE: Final = re.compile(
@@ -105,13 +106,14 @@ def is_given(sentence: str, cued: int, place: int, name: Token) -> bool:
         place: Where the name or the cue before it ends.
         name: What is named.
     """
-    if _GIVEN.search(sentence[place : name.start]):
+    near = max(cued, name.start - _NEAR)
+    if _GIVEN.search(sentence[max(place, near) : name.start]):
         return True
     if _FORM.match(sentence, name.start):
         return False
-    if _WITHOUT.search(sentence, max(0, cued - 4), name.start):
+    if sentence.startswith("的", cued) or _WITHOUT.search(sentence, max(0, near - 4), name.start):
         return True
-    return bool(_ATTRIBUTE.search(sentence[cued : name.start]) or _ITS.match(sentence, name.end))
+    return bool(_ATTRIBUTE.search(sentence, near, name.start) or _ITS.match(sentence, name.end))
 
 
 def is_beside(between: str) -> bool:

@@ -45,6 +45,7 @@ _END: Final = re.compile(
     r"|(?<=[\u4e00-\u9fff])(?<![见无未显确的及和与或、示])\s+(?:\d{1,2}[:.、)\s]\s*)?(?=[\u4e00-\u9fff]))"
 )
 _END_OF_LINE: Final = re.compile(_END.pattern.replace(r"\n(?!\s*[a-z])", r"\n"))  # of reports without capitals
+_NEAR: Final = 60  # characters before a word that may tell what it is about
 _ASKED: Final = re.compile(r"[若如]|综合考虑$|请考虑$|\bif\b|^\s*suggest$")
 _ACUTE: Final = re.compile(r"\b(?:acute|new|recent|fresh|worsening|interval)\b|急性|新发|新鲜|不符的")
 _THE: Final = re.compile(r"\bthe\b")
@@ -248,7 +249,7 @@ def _read(sentence: _Sentence, report: str, *, opening: bool) -> tuple[list[Ment
             whole,
             start + token.start,
             start + token.end,
-            acute=status == "absent" and _ACUTE.search(text, 0, token.end) is not None,
+            acute=status == "absent" and _ACUTE.search(text, max(0, token.start - _NEAR), token.end) is not None,
         )
         for token, status in scope.said
     ]
@@ -287,7 +288,8 @@ def _unknown(sentence: _Sentence, report: str, scope: Scope, *, opening: bool) -
 
 def _asked(text: str, cue: Token) -> bool:
     """Whether a doubt is about what may come, or is for others to think of: "if ... possible", 请综合考虑."""
-    return _ASKED.search(text, text.rfind(",", 0, cue.start) + 1, cue.end) is not None
+    start = text.rfind(",", max(0, cue.start - _NEAR), cue.start) + 1 or max(0, cue.start - _NEAR)
+    return _ASKED.search(text, start, cue.end) is not None
 
 
 def _scope(text: str) -> tuple[list[Token], Scope]:

@@ -8,9 +8,10 @@ The method is that of ConText (Harkema et al., J Biomed Inform 2009;42:839-851):
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise, takewhile
+from itertools import takewhile
 from typing import Final, Literal, TypeAlias
 
 from plainscan.reports.clause import is_beside, is_described, is_given, is_list, speaks_of, with_clauses
@@ -27,6 +28,8 @@ _ALL: Final = re.compile(r"均|都|皆|\b(?:are|were|all|both|none)\b")
 _SELDOM_DENIED: Final = frozenset(
     {"other", "finding.lacune", "finding.atrophy", "finding.late_infarct", "finding.scalp_hematoma"}
 )
+_NEAR: Final = 60  # characters before an exclusion that may undo it
+_MOST_ITEMS: Final = 20  # that are looked at, so that no report takes the square of its length
 LEAST_ITEMS: Final = 3  # behind the first: so many names between commas are a list
 _CUT_SHORT: Final = "、及和与或/"
 _IF: Final = ("if", "(如", "(sensitive")
@@ -86,6 +89,7 @@ class _Reader:
         self._named = False  # whether something was named where a cue behind it would reach
         self._waiting: Token | None = None  # the cue ahead of which nothing has been named yet
         self._place = 0
+        self._parts: list[tuple[int, int, bool]] = []  # of the segment that is read
         self._cued = 0  # where the last cue ahead ends
         self._if = False  # whether it makes a condition
 
@@ -93,7 +97,7 @@ class _Reader:
         """Read what stands between two commas."""
         if not after_bare:
             self._back, self._named = len(self.found), False
-        spans, self._place = len(self.open), segment.start
+        spans, self._place, self._parts = len(self.open), segment.start, segment.parts()
         excused = segment.excuses(0)
         for i, token in enumerate(segment.tokens):
             self._between(token.start, segment, excused)
@@ -105,7 +109,7 @@ class _Reader:
                 excused = segment.excuses(i + 1) if kind == "terminator" else excused
             behind = token.kind == "normal.subject" or kind in ("negation", "history", "aftermath")
             if behind and self.reach not in ("absent", "history"):
-                cut = max((cut for cut in segment.cuts() if cut <= token.start), default=segment.start)
+                cut = self._parts[bisect_right(self._parts, (token.start, len(self.sentence))) - 1][0]
                 kept = [stretch for stretch in self.open[spans:] if stretch.end <= cut]
                 self.open[spans:] = kept  # it speaks of what stands before it in its part
         end = segment.start + len(segment.text)
@@ -155,8 +159,12 @@ class _Reader:
             beside = self._denied < len(self.found) and is_beside(self.sentence[self._place : token.start])
             return "present" if given else "uncertain" if beside else "absent"
         if self.reach == "history":
-            still = _STILL.search(self.sentence, token.end, segment.start + len(segment.text))
-            more = (given and self._if) or still or _NOW.search(self.sentence, self._cued, token.start)
+            still = _STILL.search(self.sentence, token.end, min(token.end + _NEAR, segment.start + len(segment.text)))
+            more = (
+                (given and self._if)
+                or still
+                or _NOW.search(self.sentence, max(self._cued, token.start - _NEAR), token.start)
+            )
             return "uncertain" if more or _AND_NOW.match(self.sentence, token.end) else "history"
         return self.reach
 
@@ -180,16 +188,23 @@ class _Reader:
             start = segment.start + now.end()  # "history of a fall with": what follows need not be past
         elif self.reach in ("absent", "history"):
             return
-        if not excused:
-            self.open += [Stretch(start, end, segment.start, excused)] if start < end else []
+        if start >= end:
             return
-        for first, last in pairwise([start, *(cut for cut in segment.cuts() if start < cut < end), end]):
-            if first < last:
-                self.open.append(Stretch(first, last, segment.start, segment.excuses_near(first, last)))
+        if not excused:
+            self.open.append(Stretch(start, end, segment.start, excused))
+            return
+        at = max(bisect_right(self._parts, (start, len(self.sentence))) - 1, 0)
+        for first, last, normal in takewhile(lambda part: part[0] < end, self._parts[at:]):
+            if max(first, start) < min(last, end):
+                self.open.append(Stretch(max(first, start), min(last, end), segment.start, normal))
 
     def _cue(self, token: Token, reach: _Reach, forward: bool, segment: Segment) -> None:
         if not forward:
-            if reach == "absent" and token.phrase in _EXCLUSIONS and _UNLESS.search(self.sentence, 0, token.start):
+            if (
+                reach == "absent"
+                and token.phrase in _EXCLUSIONS
+                and _UNLESS.search(self.sentence, max(0, token.start - _NEAR), token.start)
+            ):
                 reach = "uncertain"  # "should be excluded", "not fully excluded"
             gone = token.kind in ("negation.gone", "negation.before")
             if not self._named and self.reach != "history" and (reach == "uncertain" or gone):
@@ -302,6 +317,7 @@ def _loose(segments: Sequence[Segment], at: int, words: Lexicon) -> bool:
         return words.language == "chinese" and any(token.kind in _SELDOM_DENIED for token in one.tokens)
     if not one.bare():
         return False
+    segments, at = segments[max(0, at - _MOST_ITEMS) : at + _MOST_ITEMS], min(at, _MOST_ITEMS)
     before = len(list(takewhile(Segment.bare, reversed(segments[:at]))))
     items = list(takewhile(lambda segment: segment.bare() or segment.names_alone(), segments[at - before :]))
     if words.language == "english":

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import pairwise, takewhile
 from typing import Final
 
 from plainscan.reports.clause import is_described
@@ -83,16 +84,19 @@ class Segment:
         part = takewhile(lambda token: not token.kind.startswith("terminator"), self.tokens[i:])
         return any(token.kind.partition(".")[0] in EXCUSES for token in part)
 
-    def cuts(self) -> list[int]:
-        """Where a part of it ends that normality in another does not speak of: "dense with intact insular ribbon"."""
-        return [self.start + cut.start() for cut in _PART.finditer(self.text)]
+    def parts(self) -> list[tuple[int, int, bool]]:
+        """Its parts, of which normality in one says nothing of another: "dense with intact insular ribbon".
 
-    def excuses_near(self, start: int, end: int) -> bool:
-        """Whether something is called normal in the part of it that holds these characters."""
-        cuts = [self.start, *self.cuts(), self.start + len(self.text)]
-        low, high = max(cut for cut in cuts if cut <= start), min(cut for cut in cuts if cut >= end)
-        near = (token for token in self.tokens if low <= token.start < high)
-        return any(token.kind.partition(".")[0] in EXCUSES for token in near)
+        Returns:
+            Each one's first character, one past its last, and whether something in it is called normal or a variant.
+        """
+        cuts = [
+            self.start,
+            *(self.start + cut.start() for cut in _PART.finditer(self.text)),
+            self.start + len(self.text),
+        ]
+        normal = [token.start for token in self.tokens if token.kind.partition(".")[0] in EXCUSES]
+        return [(a, b, bisect_left(normal, a) < bisect_left(normal, b)) for a, b in pairwise(cuts)]
 
     def denies_on(self, token: Token) -> bool:
         """Whether this statement of normality is a denial that goes on: "not dilated or effaced", "CT negative for"."""
