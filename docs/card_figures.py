@@ -18,8 +18,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from plainscan.config import make_section
 from plainscan.errors import SourceError, UserError
 from plainscan.evaluation.report import Figures
+from plainscan.stages.ship import Judged
 
 NOTES = Path(__file__).parent / "weights.toml"
 Metrics: TypeAlias = Mapping[str, Any]
@@ -45,7 +47,7 @@ def refilled(notes: str, measured: Mapping[str, Metrics]) -> str:
     if strange := set(measured) - listed:
         raise SourceError(f"no figure with data {sorted(strange)}", where=NOTES.name, expected="data that stand there")
     judged = [_judged(metrics) for metrics in measured.values()]
-    judged += [known["figures_of"]] if listed - set(measured) else []
+    judged += [make_section(Judged, **known["figures_of"])] if listed - set(measured) else []
     if any(one != judged[0] for one in judged):
         raise SourceError(
             "the figures would be of several weights or thresholds",
@@ -55,13 +57,13 @@ def refilled(notes: str, measured: Mapping[str, Metrics]) -> str:
         )
     figures = {data: Figures(metrics["figures"]) for data, metrics in measured.items()}
     filled = [_now(table, figures[table["data"]]) if table["data"] in figures else table for table in tables]
-    of = ", ".join(f"{key} = {json.dumps(value)}" for key, value in judged[0].items())
+    of = ", ".join(f"{key} = {json.dumps(value)}" for key, value in judged[0].model_dump().items())
     head = re.sub(r"^figures_of = .*$", f"figures_of = {{ {of} }}", head, flags=re.MULTILINE)
     return "\n".join((head, *map(_written, filled)))
 
 
-def _judged(metrics: Metrics) -> dict[str, Any]:
-    return {"model_sha256": metrics["provenance"]["model_sha256"], "threshold": metrics["threshold"]}
+def _judged(metrics: Metrics) -> Judged:
+    return Judged(model_sha256=metrics["provenance"]["model_sha256"], threshold=metrics["threshold"])
 
 
 def _now(table: dict[str, Any], found: Figures) -> dict[str, Any]:

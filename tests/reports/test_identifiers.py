@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -165,13 +166,11 @@ def test_findings_with_numbers_stay(text: str) -> None:
 
 
 def test_nothing_but_dates_and_times_goes_from_reports_without_identities() -> None:
-    changed = seen = 0
+    told = re.compile(r"(?i)\[(?:DATE|TIME)\]|\b(?:january|jan|march|mar|may)\b|[\d年月日:/. -]|[ap]m\b")
     for path in sorted(set(DATA.rglob("*.*")) - set(DATA.glob("*-named.txt"))):
         for line in path.read_text(encoding="utf-8").splitlines():
             after = clean_report(line, Known(), year_before)
-            seen, changed = seen + 1, changed + (after != line)
-            assert not {token for token in ("[NAME]", "[ID]", "[PHONE]", "[PLACE]") if token in after}, line
-    assert changed < seen / 50  # those that tell a date
+            assert told.sub("", after) == told.sub("", line)
 
 
 def test_a_left_over_is_seen_through_spaces_and_full_width_forms() -> None:

@@ -1,5 +1,8 @@
 """Every line of the phrase files is proved by its own example."""
 
+import tomllib
+from importlib import resources
+
 import pytest
 
 from plainscan.findings import ANY_FINDING, SPECIFIC_KEYS
@@ -42,3 +45,13 @@ def test_every_finding_has_phrases(language: Language) -> None:
     kinds = {entry.kind for entry in lexicon(language).entries}
     assert {f"finding.{key}" for key in SPECIFIC_KEYS} <= kinds
     assert {kind for kind in kinds if kind.startswith("finding.")} == {f"finding.{key}" for key in SPECIFIC_KEYS}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_heading_stands_under_one_section_and_a_plain_word_once_in_its_group(language: Language) -> None:
+    file = resources.files("plainscan.reports") / "phrases" / f"{language}.toml"
+    tables = tomllib.loads(file.read_text(encoding="utf-8"))
+    headings = [name.lower() for names in tables["sections"].values() for name in names]
+    assert len(set(headings)) == len(headings)
+    for words in map(str.split, tables["plain"].values()):
+        assert len(set(words)) == len(words)

@@ -10,23 +10,23 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from plainscan.reports.lexicon import COMMA, Token
+from plainscan.reports.lexicon import COMMA, NEAR, SAYS, Token
 
+_OWN: Final = "left|right|bilateral|old|chronic|remote|known|stable|unchanged|residual|persistent"
 # What stands in a list of names has neither degree nor place.
 _DESCRIBED: Final = re.compile(
-    r"\b(?:(?:mild|slight|moderate|marked|minimal|subtle|small|tiny|large|severe)(?:ly)?|left|right|bilateral|frontal|parietal)\b"
-    r"|\b(?:old|chronic|remote|known|stable|unchanged)\b|[轻中重]度|轻微|少许|少量|大量|陈旧|慢性|老年|[较略稍左右]|双侧|两侧"
-    r"|[额颞顶枕][部叶区]"
+    r"\b(?:(?:mild|slight|moderate|marked|minimal|subtle|small|tiny|large|severe)(?:ly)?|frontal|parietal)\b"
+    rf"|\b(?:{_OWN})\b|[轻中重]度|轻微|少许|少量|大量|陈旧|慢性|老年|[较略稍左右]|双侧|两侧|[额颞顶枕][部叶区]"
 )
+_BY_ITSELF: Final = re.compile(rf"\s*(?:{_OWN}|opacified|enlarged)\b")
 _CLAUSE: Final = re.compile(
     r"\band\s+(?=(?:the|this|these|that|those|an?|his|her|its|known|previous|previously|prior|old|existing|residual)\b"
     r"[^,;]{0,80}?\b(?:is|are|was|were|has|have|remains?|shows?|appears?|looks?|persists?|measures?|continues?|contains?"
     r"|harbou?rs?|demonstrates?|reveals?|displays?|exhibits?)\b)"
-    r"|\band\s+(?=(?:stable|unchanged|chronic|old|known|mild|moderate|residual|persistent|remote|left|right|bilateral"
-    r"|scalp|sinus|mastoid|small vessel|age.related|periventricular)\b(?!\s+(?:and|or)\b))"
+    rf"|\band\s+(?=(?:{_OWN}|mild|moderate|scalp|sinus|mastoid|small vessel|age.related|periventricular)\b"
+    r"(?!\s+(?:and|or)\b))"
     r"|\band\s+(?=[a-z ]{3,40}?\b(?:noted|unchanged|stable|persists?)\b)|且(?![无未不没亦])"
 )
-_SAYS: Final = frozenset({"finding", "group", "other", "normal"})
 _SHORT_LINE: Final = re.compile(r"(?<![^\n])[^\n]{1,40}(\n)")  # the next is no part of it
 _SIGN: Final = re.compile("[-–—>+&/():~*余]")
 # Signs that part what is said as a comma does.
@@ -40,18 +40,16 @@ _AGAINST: Final = (
     "associated with|due to|with known|with unchanged|with stable|in a patient with|"
     "(?:change|changes|decrease|increase) in|(?:progression|enlargement|growth|worsening) of"
 )
-_OWN: Final = r"(?:left|right|bilateral|known|chronic|old|remote|stable|unchanged|residual)\b"
 _ADJECTIVES: Final = r"(?:(?!or\b|and\b|nor\b)[\w/-]+\s+){0,4}"
 _GIVEN: Final = re.compile(
     rf"(?<!\bloss )(?<!effacement )\b(?:{_PREPOSITION})\s+(?:the|this|that|these|those|her|his|its)\s+{_ADJECTIVES}$"
-    rf"|(?<!\barea )(?<!areas )(?<!focus )(?<!region )(?<!loss )\b(?:{_PREPOSITION})\s+(?={_OWN}){_ADJECTIVES}$"
+    rf"|(?<!\barea )(?<!areas )(?<!focus )(?<!region )(?<!loss )\b(?:{_PREPOSITION})\s+(?=(?:{_OWN})\b){_ADJECTIVES}$"
     rf"|\b(?:{_AGAINST})\s+(?:(?:the|this|that|these|those|an?)\s+)?{_ADJECTIVES}$"
 )
 # 无移位的骨折, 未见的血肿: what stands before 的 is denied, what stands behind it is there.
 _ATTRIBUTE: Final = re.compile(
     "(?:移位|错位|效应|强化|水肿|症状|扩大|增大|变化|硬化|骨折|出血|意义|吸收)[^的之]{0,4}[的之]"
 )
-_NEAR: Final = 60  # characters before a name that may say how it stands to a denial
 _WITHOUT: Final = re.compile("无(?:明显|明确)?(?:移位|错位|占位效应|水肿|强化)$")  # 无水肿低密度灶
 _FORM: Final = re.compile("变形|扩大|扩张|增大|增宽|变窄|缩小|受压|移位")
 _BESIDE: Final = re.compile(
@@ -79,7 +77,7 @@ def with_clauses(sentence: str, tokens: Sequence[Token]) -> list[Token]:
     if _SIGN.search(sentence):
         begun += [Token(COMMA, *found.span()) for found in _PARTS.finditer(sentence)]
     if "\n" in sentence:
-        said = [token.start for token in tokens if token.kind.partition(".")[0] in _SAYS]
+        said = [token.start for token in tokens if token.family in SAYS]
         lines = (line for line in _SHORT_LINE.finditer(sentence) if any(line.start() <= at < line.end() for at in said))
         begun += [Token(COMMA, *line.span(1)) for line in lines]
     if not begun:
@@ -97,6 +95,11 @@ def is_described(text: str) -> bool:
     return _DESCRIBED.search(text) is not None
 
 
+def is_by_itself(text: str) -> bool:
+    """Whether an English text begins with a side or an age: "left frontal hypodensity" is no item of a list."""
+    return _BY_ITSELF.match(text) is not None
+
+
 def is_given(sentence: str, cued: int, place: int, name: Token) -> bool:
     """Whether a name in the reach of a denial is taken as given: "no growth of the meningioma", 无移位的骨折.
 
@@ -106,7 +109,7 @@ def is_given(sentence: str, cued: int, place: int, name: Token) -> bool:
         place: Where the name or the cue before it ends.
         name: What is named.
     """
-    near = max(cued, name.start - _NEAR)
+    near = max(cued, name.start - NEAR)
     if _GIVEN.search(sentence[max(place, near) : name.start]):
         return True
     if _FORM.match(sentence, name.start):

@@ -7,7 +7,7 @@ uncertain, and uncertain absent. A finding that is not mentioned has no entry. R
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -47,17 +47,17 @@ def read_report(report: str) -> dict[str, Mention]:
     return {key: specific[key] for key in FINDING_KEYS if key in specific}
 
 
-def _decisive(mentions: Iterable[Mention]) -> Mention:
+def _decisive(mentions: Sequence[Mention]) -> Mention:
     """Of the mentions of one finding that which counts: of the conclusion if there is one, of the strongest status.
 
     A conclusion that denies an acute one alone does not outweigh a description of one that may be older; one that
     denies what is described as there leaves it uncertain, as it may speak of another place.
     """
-    known = list(mentions)
-    best = min(known, key=lambda m: (m.section != "impression" or m.acute, _ORDER.index(m.status)))
-    told = next((m for m in known if m.status == "present"), None)
-    contradicted = told is not None and best.status == "absent" and not _GONE.search(best.sentence.lower())
-    return replace(told, status="uncertain") if told and contradicted else best
+    best = min(mentions, key=lambda m: (m.section != "impression" or m.acute, _ORDER.index(m.status)))
+    told = next((m for m in mentions if m.status == "present"), None)
+    if told is None or best.status != "absent" or _GONE.search(best.sentence.lower()):
+        return best
+    return replace(told, status="uncertain")
 
 
 def _any(specific: dict[str, Mention], mentions: tuple[Mention, ...], unread: tuple[Mention, ...]) -> Mention:

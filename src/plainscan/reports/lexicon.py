@@ -18,7 +18,10 @@ from plainscan.reports.notation import Language, heads, parse
 
 COMMA: Final = "comma"
 _FIRST: Final = ("pseudo", "variant", "normal")
-_SHADOWED: Final = ("finding", "group", "other", "normal")
+NAMES: Final = frozenset({"finding", "group", "other"})  # families whose phrases name a finding or an abnormality
+EXCUSES: Final = frozenset({"normal", "variant"})
+SAYS: Final = NAMES | {"normal"}
+NEAR: Final = 60  # characters beside a word that may tell what it is about: no text takes the square of its length
 _PLURAL: Final = r"(?:e?s)?(?!\w)"
 # What may follow the name of a finding in Chinese and adds nothing.
 SHADOW: Final = "(?:线?影|病?灶|征象?|发现|所见|改变|表现)?"
@@ -46,6 +49,11 @@ class Token:
     start: int
     end: int
     phrase: str = ""
+
+    @property
+    def family(self) -> str:
+        """The first part of its kind."""
+        return self.kind.partition(".")[0]
 
 
 @dataclass(frozen=True)
@@ -101,7 +109,7 @@ def _entries(table: dict[str, object], kind: str) -> Iterator[Entry]:
 def _ending(entry: Entry, language: Language) -> str:
     if language == "english":
         return _PLURAL if entry.phrase.rstrip(")]")[-1].isalnum() else ""
-    return SHADOW if entry.kind.split(".")[0] in _SHADOWED and entry.phrase.rstrip(")]")[-1].isalnum() else ""
+    return SHADOW if entry.kind.split(".")[0] in SAYS and entry.phrase.rstrip(")]")[-1].isalnum() else ""
 
 
 def _compile(

@@ -17,7 +17,7 @@ from typing import Final
 from plainscan.findings import ANY_FINDING
 from plainscan.reports.advice import asides
 from plainscan.reports.clause import is_described
-from plainscan.reports.lexicon import COMMA, Lexicon, Section, Token, lexicon
+from plainscan.reports.lexicon import COMMA, NEAR, Lexicon, Section, Token, lexicon
 from plainscan.reports.notation import LANGUAGES
 from plainscan.reports.people import circumstances, medical, persons
 from plainscan.reports.residue import names_a_part, unaccounted
@@ -35,17 +35,18 @@ _HALF_WIDTH: Final[dict[int, int | str]] = {
 _CJK: Final = re.compile("[\u4e00-\u9fff]")
 # A sentence ends at a full stop that is no decimal point, at a semicolon, at a line that does not go on in lower case.
 # An initial in a name that a title or "by" announces ends none.
-_END: Final = re.compile(
+_STOP: Final = (
     r"(?=[。;!|.\n、)(\s<•*~\\一二三四五六\u2460-\u249b])(?:"
     r"[。;!|]|(?<!\b[Dd]r)(?<!\b[Dd]r [A-Z])(?<!\b[Dd]r\. [A-Z])(?<!\b[Bb]y [A-Z])(?<!\b[Bb]y: [A-Z])"
-    r"\.(?=\s|$|[\u4e00-\u9fff])|(?<=[a-z]{2})\.(?=[A-Z]|\d{1,2}[.)])|(?<=\d)[.、)](?=[\u4e00-\u9fff])|\n(?!\s*[a-z])"
+    r"\.(?=\s|$|[\u4e00-\u9fff])|(?<=[a-z]{2})\.(?=[A-Z]|\d{1,2}[.)])|(?<=\d)[.、)](?=[\u4e00-\u9fff])"
     r"|<br\s*/?>|\\\.br\\|[\t•]|(?:^|(?<=\s))[*~](?!\s*\d)|\s{2,}(?=[A-Z\d])|\s\d{1,2}-\s?(?=[A-Za-z])"
     # numbered items in one line, and blanks between Chinese words that part what is said
     r"|[\u2460-\u249b]|\([一二三四五六]\)|(?<!第)[一二三四五六]、(?![三四五六])|\s\(?(?:\d|[a-e])[):](?=\s)"
-    r"|(?<=[\u4e00-\u9fff])(?<![见无未显确的及和与或、示])\s+(?:\d{1,2}[:.、)\s]\s*)?(?=[\u4e00-\u9fff]))"
+    r"|(?<=[\u4e00-\u9fff])(?<![见无未显确的及和与或、示])\s+(?:\d{1,2}[:.、)\s]\s*)?(?=[\u4e00-\u9fff])"
 )
-_END_OF_LINE: Final = re.compile(_END.pattern.replace(r"\n(?!\s*[a-z])", r"\n"))  # of reports without capitals
-_NEAR: Final = 60  # characters before a word that may tell what it is about
+_END: Final = re.compile(_STOP + r"|\n(?!\s*[a-z]))")
+_END_WITHOUT_CAPITALS: Final = re.compile(_STOP + r"|\n)")
+_UNREAD: Final = ("skip", "aside")
 _ASKED: Final = re.compile(r"[若如]|综合考虑$|请考虑$|\bif\b|^\s*suggest$")
 _ACUTE: Final = re.compile(r"\b(?:acute|new|recent|fresh|worsening|interval)\b|急性|新发|新鲜|不符的")
 _THE: Final = re.compile(r"\bthe\b")
@@ -141,7 +142,7 @@ def read_marks(report: str) -> list[Mark]:
     marks: list[Mark] = []
     for sentence in _sentences(report):
         start = sentence.start
-        if sentence.section in ("skip", "aside"):
+        if sentence.section in _UNREAD:
             told = _let_slip(sentence, report) if sentence.section == "aside" else []
             edges = [start, *(edge for slip in told for edge in (slip.start, slip.end)), start + len(sentence.text)]
             marks += [Mark(a, b, "skip") for a, b in zip(edges[::2], edges[1::2], strict=True) if a < b]
@@ -168,7 +169,7 @@ def _plain(report: str) -> str:
 
 def _sentences(report: str) -> Iterator[_Sentence]:
     text, cased = _plain(report), report.translate(_HALF_WIDTH)
-    ends = _END_OF_LINE if cased.islower() else _END
+    ends = _END_WITHOUT_CAPITALS if cased.islower() else _END
     for start, end, section in _sections(text):
         cuts = [(start, start), *(m.span() for m in ends.finditer(cased, start, end)), (end, end)]
         for (_, first), (last, _) in pairwise(cuts):
@@ -186,7 +187,7 @@ def _sections(text: str) -> Iterator[tuple[int, int, Section]]:
     yield 0, ends[0], "findings"
     described = False
     for (begin, start, section), end in zip(headings, ends[1:], strict=True):
-        left_out = section in ("skip", "aside")
+        left_out = section in _UNREAD
         described |= not left_out
         # "Indication: fall. No fracture.", "Comparison: none. Mass.": no heading says where the description goes on
         if left_out and (described or not headed):
@@ -249,7 +250,7 @@ def _read(sentence: _Sentence, report: str, *, opening: bool) -> tuple[list[Ment
             whole,
             start + token.start,
             start + token.end,
-            acute=status == "absent" and _ACUTE.search(text, max(0, token.start - _NEAR), token.end) is not None,
+            acute=status == "absent" and _ACUTE.search(text, max(0, token.start - NEAR), token.end) is not None,
         )
         for token, status in scope.said
     ]
@@ -288,7 +289,7 @@ def _unknown(sentence: _Sentence, report: str, scope: Scope, *, opening: bool) -
 
 def _asked(text: str, cue: Token) -> bool:
     """Whether a doubt is about what may come, or is for others to think of: "if ... possible", 请综合考虑."""
-    start = text.rfind(",", max(0, cue.start - _NEAR), cue.start) + 1 or max(0, cue.start - _NEAR)
+    start = text.rfind(",", max(0, cue.start - NEAR), cue.start) + 1 or max(0, cue.start - NEAR)
     return _ASKED.search(text, start, cue.end) is not None
 
 

@@ -35,12 +35,12 @@ _CHANGE: Final = re.compile(
     r"\b(?:larger|smaller|thicker|thinner|denser|less dense|persists?|trace|(?:is|are) new|it (?:now )?measures)\b"
 )
 # "ventricles above the normal range", 较正常大, "only just preserved", "were normal on the prior": nothing is normal.
-_BESIDE: Final = r"\b(?:above|below|outside|beyond|twice|double|half|than)\b"
+_ELSEWHERE: Final = r"\b(?:above|below|outside|beyond|twice|double|half|than)\b"
 _INSTEAD: Final = re.compile(
-    rf"{_BESIDE}|\b(?:only just|just about|minimally|barely|poorly)\b|(?:较|(?<!对)比)(?=正常)"
+    rf"{_ELSEWHERE}|\b(?:only just|just about|minimally|barely|poorly)\b|(?:较|(?<!对)比)(?=正常)"
     "|[未不非](?=居中|对称|正常|均匀|清晰|完整|连续)"
 )
-_AHEAD: Final = re.compile(rf"{_BESIDE}\s+(?:the\s+)?$|[未不非]$")
+_AHEAD: Final = re.compile(rf"{_ELSEWHERE}\s+(?:the\s+)?$|[未不非]$")
 _SIZE: Final = re.compile("[较略稍偏](?:大|宽|小|窄|厚)|(?:大|宽|窄|厚)(?=[但而余第]|其余)")
 _WAS: Final = re.compile(r"\bw(?:as|ere)\b")
 _THEN: Final = re.compile(

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import Final, Literal, TypeAlias
 
-from plainscan.reports.clause import is_beside, is_described, is_given, is_list, speaks_of, with_clauses
-from plainscan.reports.lexicon import Lexicon, Token
-from plainscan.reports.segment import EXCUSES, JOINS, NAMES, Segment, names, segments_of
+from plainscan.reports.clause import is_beside, is_by_itself, is_described, is_given, is_list, speaks_of, with_clauses
+from plainscan.reports.lexicon import EXCUSES, NAMES, NEAR, Lexicon, Token
+from plainscan.reports.segment import JOINS, Segment, names, segments_of
 
 Status: TypeAlias = Literal["present", "absent", "uncertain"]
 _Reach: TypeAlias = Literal["present", "absent", "uncertain", "history"]
@@ -28,9 +28,8 @@ _ALL: Final = re.compile(r"均|都|皆|\b(?:are|were|all|both|none)\b")
 _SELDOM_DENIED: Final = frozenset(
     {"other", "finding.lacune", "finding.atrophy", "finding.late_infarct", "finding.scalp_hematoma"}
 )
-_NEAR: Final = 60  # characters before an exclusion that may undo it
 _MOST_ITEMS: Final = 20  # that are looked at, so that no report takes the square of its length
-LEAST_ITEMS: Final = 3  # behind the first: so many names between commas are a list
+_LEAST_ITEMS: Final = 3  # behind the first: so many names between commas are a list
 _CUT_SHORT: Final = "、及和与或/"
 _IF: Final = ("if", "(如", "(sensitive")
 _EXCLUSIONS: Final = ("(is|are) (excluded|ruled out)", "(ruled out|excluded)", "(unlikely|not likely)")
@@ -38,7 +37,6 @@ _NOW: Final = re.compile(r"\b(?:with|now|showing)\b|[现今]")
 _STILL: Final = re.compile(
     r"较前|如前|同前|本次|仍|增大|\b(?:which|that) (?:is|are|has|have)\b|\b(?:larger|smaller|unchanged|stable)\b"
 )
-_OWN: Final = re.compile(r"\s*(?:left|right|bilateral|old|chronic|remote|stable|unchanged|known|opacified|enlarged)\b")
 _AND_NOW: Final = re.compile(r"\s*,\s*(?:unchanged|stable|larger|smaller|growing)\b")
 _UNLESS: Final = re.compile(r"\b(?:not|cannot|\w+n't|should|must|needs?|best|never|incompletely|yet)\b[^,;]*$")
 _OR: Final = re.compile(r"\b(?:or|nor)\b")
@@ -103,7 +101,7 @@ class _Reader:
             self._between(token.start, segment, excused)
             self._token(token, segment.points_ahead(i), segment)
             self._place = token.end
-            kind = token.kind.partition(".")[0]
+            kind = token.family
             if kind in ("affirmation", "terminator"):
                 spans = len(self.open)
                 excused = segment.excuses(i + 1) if kind == "terminator" else excused
@@ -130,7 +128,7 @@ class _Reader:
         self._waiting = None
 
     def _token(self, token: Token, ahead: bool, segment: Segment) -> None:
-        kind = token.kind.partition(".")[0]
+        kind = token.family
         if kind in _CUES:
             self._cue(token, _CUES[kind], ahead, segment)
         elif kind == "aftermath":
@@ -159,11 +157,11 @@ class _Reader:
             beside = self._denied < len(self.found) and is_beside(self.sentence[self._place : token.start])
             return "present" if given else "uncertain" if beside else "absent"
         if self.reach == "history":
-            still = _STILL.search(self.sentence, token.end, min(token.end + _NEAR, segment.start + len(segment.text)))
+            still = _STILL.search(self.sentence, token.end, min(token.end + NEAR, segment.start + len(segment.text)))
             more = (
                 (given and self._if)
                 or still
-                or _NOW.search(self.sentence, max(self._cued, token.start - _NEAR), token.start)
+                or _NOW.search(self.sentence, max(self._cued, token.start - NEAR), token.start)
             )
             return "uncertain" if more or _AND_NOW.match(self.sentence, token.end) else "history"
         return self.reach
@@ -203,7 +201,7 @@ class _Reader:
             if (
                 reach == "absent"
                 and token.phrase in _EXCLUSIONS
-                and _UNLESS.search(self.sentence, max(0, token.start - _NEAR), token.start)
+                and _UNLESS.search(self.sentence, max(0, token.start - NEAR), token.start)
             ):
                 reach = "uncertain"  # "should be excluded", "not fully excluded"
             gone = token.kind in ("negation.gone", "negation.before")
@@ -286,7 +284,7 @@ def read_scope(sentence: str, tokens: Sequence[Token], words: Lexicon) -> Scope:
     if not reader.found:  # "nearly resolved": what is not named was there
         reader.hollow += [Hollow(token, None) for token in tokens if token.kind.endswith(".change")]
     said = tuple((token, reach) for token, reach in reader.found if reach != "history")
-    normal = tuple(token for token in tokens if token.kind.partition(".")[0] in EXCUSES)
+    normal = tuple(token for token in tokens if token.family in EXCUSES)
     return Scope(said, tuple(reader.open), tuple(reader.hollow), normal)
 
 
@@ -295,7 +293,7 @@ def _goes_on(segments: Sequence[Segment], words: Lexicon) -> bool:
     first = segments[0]
     if first.affirms() and not _OR.search(first.text):
         return False
-    if words.language == "english" and _OWN.match(first.text) and not _OR.search(first.text):
+    if words.language == "english" and is_by_itself(first.text) and not _OR.search(first.text):
         return False  # "no bleed, left frontal hypodensity, infarct or tumor"
     joined = words.conjunctions.match(first.text)
     if joined and not _OR.search(joined[0]) and is_described(first.text):
@@ -317,21 +315,22 @@ def _loose(segments: Sequence[Segment], at: int, words: Lexicon) -> bool:
         return words.language == "chinese" and any(token.kind in _SELDOM_DENIED for token in one.tokens)
     if not one.bare():
         return False
-    segments, at = segments[max(0, at - _MOST_ITEMS) : at + _MOST_ITEMS], min(at, _MOST_ITEMS)
-    before = len(list(takewhile(Segment.bare, reversed(segments[:at]))))
-    items = list(takewhile(lambda segment: segment.bare() or segment.names_alone(), segments[at - before :]))
-    if words.language == "english":
-        if not any(map(names, segments[at - 1].tokens)):
-            return False  # a line that was wrapped: "no evidence of", "hemorrhage"
-        own = (at > 1 and segments[at - 1].denies() and segments[at - 2].denies()) or _OR.search(
-            segments[at - before - 1].text
-        )
-        ends = segments[at - before + len(items) :]
-        joined = any(_ANY.search(segment.text) for segment in [*items, *ends])
-        return bool(own) or not (joined or len(items) > 1)
-    joined = any(JOINS.search(segment.text.strip()) for segment in items)
-    long = len(items) >= LEAST_ITEMS and all(segment.listed() for segment in items)  # 未见出血，梗死，占位，骨折
-    return not (joined or long)
+    first = max(0, at - _MOST_ITEMS)
+    before = len(list(takewhile(Segment.bare, reversed(segments[first:at]))))
+    items = list(
+        takewhile(lambda segment: segment.bare() or segment.names_alone(), segments[at - before : at + _MOST_ITEMS])
+    )
+    if words.language == "chinese":
+        joined = any(JOINS.search(segment.text.strip()) for segment in items)
+        long = len(items) >= _LEAST_ITEMS and all(segment.listed() for segment in items)  # 未见出血，梗死，占位，骨折
+        return not (joined or long)
+    denied, last = segments[max(first, at - before - 1)], segments[at - 1]
+    if not any(map(names, last.tokens)):
+        return False  # a line that was wrapped: "no evidence of", "hemorrhage"
+    if _OR.search(denied.text) or (at > 1 and last.denies() and segments[at - 2].denies()):
+        return True  # the list before it has ended
+    rest = segments[at - before : at + _MOST_ITEMS]
+    return len(items) == 1 and not any(_ANY.search(segment.text) for segment in rest)
 
 
 def _of(token: Token, reach: _Reach) -> _Reach:

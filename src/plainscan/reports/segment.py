@@ -10,10 +10,8 @@ from itertools import pairwise, takewhile
 from typing import Final
 
 from plainscan.reports.clause import is_described
-from plainscan.reports.lexicon import COMMA, Token
+from plainscan.reports.lexicon import COMMA, EXCUSES, NAMES, Token
 
-NAMES: Final = frozenset({"finding", "group", "other"})
-EXCUSES: Final = frozenset({"normal", "variant"})
 _JOINED: Final = re.compile(r"\s*(?:$|(?:and|or|nor)\b|[及或和与、/])")
 _PART: Final = re.compile(
     r"\bwith\b|\band (?:is|are|appears?|remains?|lies?|normal|unremarkable)\b|\bcompared\b|(?<=对称)(?=[略稍较])"
@@ -82,7 +80,7 @@ class Segment:
     def excuses(self, i: int) -> bool:
         """Whether something is called normal, or a variant, from this token to the next "but"."""
         part = takewhile(lambda token: not token.kind.startswith("terminator"), self.tokens[i:])
-        return any(token.kind.partition(".")[0] in EXCUSES for token in part)
+        return any(token.family in EXCUSES for token in part)
 
     def parts(self) -> list[tuple[int, int, bool]]:
         """Its parts, of which normality in one says nothing of another: "dense with intact insular ribbon".
@@ -95,7 +93,7 @@ class Segment:
             *(self.start + cut.start() for cut in _PART.finditer(self.text)),
             self.start + len(self.text),
         ]
-        normal = [token.start for token in self.tokens if token.kind.partition(".")[0] in EXCUSES]
+        normal = [token.start for token in self.tokens if token.family in EXCUSES]
         return [(a, b, bisect_left(normal, a) < bisect_left(normal, b)) for a, b in pairwise(cuts)]
 
     def denies_on(self, token: Token) -> bool:
@@ -123,7 +121,7 @@ def segments_of(sentence: str, tokens: Sequence[Token]) -> list[Segment]:
 
 def names(token: Token) -> bool:
     """Whether a phrase names a finding or an abnormality."""
-    return token.kind.split(".")[0] in NAMES
+    return token.family in NAMES
 
 
 def _length(token: Token) -> int:
