@@ -276,7 +276,7 @@ class TrainSettings(Section):
     weight_decay: Annotated[float, Field(ge=0)] = Field(0.05, description="Of weights; never of norms and biases.")
     warmup: Share = Field(0.05, description="Share of all steps.")
     precision: Literal["auto", "bf16", "fp32"] = Field(
-        "auto", description="Of the forward pass. auto: bf16 on a GPU and on a processor with AMX, fp32 elsewhere."
+        "auto", description="Of the forward pass. auto: bf16 on a GPU, or with AMX or AVX512-BF16; else fp32."
     )
     augment: Literal["off", "usual", "wide"] = Field(
         "usual", description="What else the scan could have looked like: one department's, or any department's."

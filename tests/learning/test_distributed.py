@@ -11,12 +11,19 @@ CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)
 
 
 @pytest.mark.parametrize(
-    ("device", "amx", "expected"), [(CPU, True, "bf16"), (CPU, False, "fp32"), (GPU, False, "bf16")]
+    ("device", "found", "expected"),
+    [
+        (CPU, {"amx_bf16": True}, "bf16"),
+        (CPU, {"amx_bf16": False, "avx512_bf16": True}, "bf16"),
+        (CPU, {"amx_bf16": False, "avx512_bf16": False, "avx512_f": True}, "fp32"),
+        (CPU, {}, "fp32"),
+        (GPU, {}, "bf16"),
+    ],
 )
 def test_auto_takes_bf16_only_where_the_hardware_multiplies_in_it(
-    device: torch.device, amx: bool, expected: str, monkeypatch: pytest.MonkeyPatch
+    device: torch.device, found: dict[str, bool], expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": amx})
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: found)
     assert pick_precision("auto", device) == expected
 
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 import torch
 from torch import distributed, nn
@@ -16,6 +16,7 @@ from plainscan.errors import ConfigError
 
 Wanted = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "bf16", "fp32"]
+BF16_INSTRUCTIONS: Final = ("amx_bf16", "avx512_bf16")  # of x86, as torch names them; each does two products in one
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,8 @@ def pick_precision(wanted: Precision, device: torch.device) -> Literal["bf16", "
     """The precision asked for; ``auto`` takes bf16 where the hardware multiplies in it, which else is slower."""
     if wanted != "auto":
         return wanted
-    made_for_it = device.type == "cuda" or torch.cpu.get_capabilities().get("amx_bf16", False)
+    found = torch.cpu.get_capabilities()
+    made_for_it = device.type == "cuda" or any(found.get(name, False) for name in BF16_INSTRUCTIONS)
     return "bf16" if made_for_it else "fp32"
 
 
