@@ -176,7 +176,7 @@ def cost(hu: NDArray[np.int16], kind: Engine) -> float:
 def main() -> int:
     plain, wide = studies(wide=False), studies(wide=True)
     heads = [fullest(study) for study in plain]
-    kinds: tuple[Engine, ...] = ("fp32", "int8")
+    kinds: tuple[Engine, ...] = ("fp32", "mixed", "int8")
     ratio = max(cost(heads[0][0], kind) for kind in kinds)
     found = list(wrong(heads, plain))
     count, kept = len(found), Counter(kind for kind, code, _ in found if code is None)

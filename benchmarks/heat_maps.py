@@ -5,7 +5,8 @@
 Makes synthetic patients in OUT (half of them tune, half test; made once, kept), scores them, and prints pointing game,
 energy, IoU and Dice of each finding and of each size, then the checks. Limits: pointing game at least 0.85, IoU at
 least 0.40 (the best published map of a classifier of head CT reaches IoU 0.40, Dice 0.57), and those of the checks. The
-share of the maximum at which IoU is taken comes from tune. All figures go to OUT/heat_maps.json.
+share of the maximum at which IoU is taken comes from tune. All figures go to OUT/heat_maps.json, from which
+docs/card_figures.py takes them.
 
 The seed must be another than that of the bundle's own training: the same seed makes the same patients. Without OUT it
 says so and measures nothing. 96 patients take four minutes on 2 cores.
@@ -53,7 +54,8 @@ def measured(out: Path, bundle: Path, seed: int) -> dict[str, Any]:
     scored = list(score_slices(model, slices, test, threshold))
     judging = Judging(model, bundle, slices, prepared, threshold, rows, counts, LEVEL)
     figures, said = judge(judging, scored, test, np.random.default_rng(seed))
-    return {"model_sha256": model.card.model_sha256, "figures": [f.entry() for f in figures], **said}
+    of = {"provenance": {"model_sha256": model.card.model_sha256}, "threshold": threshold}  # as metrics.json says it
+    return {**of, "figures": [f.entry() for f in figures], **said}
 
 
 def show(found: dict[str, Any]) -> int:

@@ -1,6 +1,6 @@
 """Claims: a study of 32 slices takes at most 2 s on two cores; the shipped network on int8 outruns eager torch sixfold.
 
-1. Slices a second of the shipped bundle by both engines and by eager torch (float32; one slice at a time, and eight),
+1. Slices a second of the shipped bundle by each engine and by eager torch (float32; one slice at a time, and eight),
    in turns, all on every core, at the shipped input size: int8 at least 6 x, fp32 at least 1 x torch, one at a
    time. Each also as a share of what a product of large float32 matrices reaches in the same run.
 2. Whole commands, a process each, on a synthetic study of 512 x 512 pixels: from DICOM files to predictions and
@@ -25,8 +25,10 @@ from plainscan.config import PhantomSettings
 from plainscan.inference.engine import load
 from plainscan.inference.predict import score
 from plainscan.learning.network import build
+from plainscan.setting_types import Engine
 from plainscan.stages import phantom
 
+ENGINES: tuple[Engine, ...] = ("int8", "mixed", "fp32")
 LIMIT_INT8, LIMIT_FP32 = 6.0, 1.0
 LIMIT_STUDY_S, LIMIT_COMMAND_S, LIMIT_MB = 2.0, 3.0, 700
 SLICES, BATCH, SIDE = 32, 16, 2048
@@ -65,7 +67,7 @@ def operations(model: torch.nn.Module, image: torch.Tensor) -> float:
 
 def throughput() -> tuple[dict[str, float], dict[str, float]]:
     """Slices a second of each peer, and operations a second of each over those of a matrix product."""
-    engines = {name: load("plainscan", engine=name) for name in ("fp32", "int8")}
+    engines = {name: load("plainscan", engine=name) for name in ENGINES}
     card = engines["fp32"].card
     size, channels = card.input_size, card.channels()
     model = build(card.network, channels, len(card.findings), seed=0).eval()  # as fast as trained weights
@@ -104,7 +106,7 @@ def command(archive: Path, folder: Path, engine: str) -> tuple[float, float, flo
 
 def study() -> bool:
     """Print what a whole command takes; whether the limits hold for the default engine."""
-    results: dict[str, list[tuple[float, float, float]]] = {"int8": [], "fp32": []}
+    results: dict[Engine, list[tuple[float, float, float]]] = {name: [] for name in ENGINES}
     with tempfile.TemporaryDirectory() as scratch:
         cohort = Path(scratch) / "cohort"
         phantom.run(cohort, PhantomSettings(patients=1, slices=(SLICES, SLICES), seed=5))

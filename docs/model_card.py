@@ -71,14 +71,15 @@ def _context(card: Card) -> str:
 def _engine(card: Card) -> str:
     if card.int8 is None:
         return "fp32; its ranges for int8 were not measured"
-    default = "int8 where the processor has VNNI, elsewhere fp32" if card.int8.is_default else "fp32"
+    quick = card.int8.default
+    default = quick if quick == "fp32" else f"{quick} where the processor has VNNI, elsewhere fp32"
     return f"{default}. Ranges from {card.int8.measured_on}. Checked: " + "; ".join(map(_check, card.int8.checks))
 
 
 def _check(check: Int8Check) -> str:
     fall = "is not defined" if check.auc_fall is None else f"changes by {-check.auc_fall:+.4f}"
     return (
-        f"on {check.n} {check.data} ({check.n_positive} with a finding) the AUC of int8 {fall} and "
+        f"on {check.n} {check.data} ({check.n_positive} with a finding) the AUC of {check.engine} {fall} and "
         f"{100 * check.decisions_changed:.2f} % of its decisions are others"
     )
 

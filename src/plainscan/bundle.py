@@ -33,6 +33,8 @@ CARD_FILE: Final = "card.json"
 SEAL: Final = "card_sha256"
 SUMS_FILE: Final = "SHA256SUMS"
 SHIPPED_FOLDER: Final = Path(__file__).parent / "weights"
+IntegerEngine = Literal["int8", "mixed"]
+INTEGER_ENGINES: Final[tuple[IntegerEngine, ...]] = ("int8", "mixed")  # the quickest first
 INT8_AUC_FALL: Final = 0.002  # at most, where integers are to be the default
 INT8_DECISIONS_CHANGED: Final = 0.005  # share of slices, likewise
 Pooling = Literal["mean", "log_mean_exp"]
@@ -86,6 +88,7 @@ class Measured(_Part):
 class Int8Check(_Part):
     """What integers did to "any finding" on some slices, beside the float32 of the same weights."""
 
+    engine: IntegerEngine = "int8"
     data: str  # which slices
     n: Annotated[int, Field(ge=1)]
     n_positive: Annotated[int, Field(ge=0)]
@@ -108,9 +111,13 @@ class Int8(_Part):
     checks: Annotated[tuple[Int8Check, ...], Field(min_length=1)]
 
     @property
-    def is_default(self) -> bool:
-        """Whether integers score when nobody asks for an engine: nothing measured forbids it."""
-        return all(check.holds for check in self.checks)
+    def default(self) -> IntegerEngine | Literal["fp32"]:
+        """What scores when nobody asks for an engine: the quickest that was checked and that no check forbids."""
+        for engine in INTEGER_ENGINES:
+            found = [check.holds for check in self.checks if check.engine == engine]
+            if found and all(found):
+                return engine
+        return "fp32"
 
 
 class Card(_Part):

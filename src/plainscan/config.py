@@ -346,7 +346,7 @@ class PredictSettings(Section):
     heatmaps: bool = Field(True, description="Write an overlay picture per slice.")
     engine: Engine = Field(
         "auto",
-        description="Arithmetic; auto is int8 where the bundle's checks and the processor allow it, else fp32.",
+        description="Arithmetic; auto is the quickest that the bundle's checks and the processor allow.",
     )
     threads: Annotated[int, Field(ge=0, le=256)] = Field(0, description="Slices at a time; 0 means one per core.")
 

@@ -62,7 +62,7 @@ Quota = Annotated[int, Field(ge=1, le=10**9)]  # of slices in a cohort
 Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]  # NumPy takes none below 0, torch none above
 # CT numbers lie between -1024 and 3071, so no window in use reaches far beyond.
 WindowPair = tuple[Annotated[float, Field(ge=-2000, le=4000)], Annotated[float, Field(ge=1, le=10_000)]]
-Engine = Literal["auto", "fp32", "int8"]
+Engine = Literal["auto", "fp32", "mixed", "int8"]
 PacsAddress = Annotated[str, AfterValidator(_check_pacs)]
 # Days and hours stay text: they are compared, written to a record and shown as they were given.
 Day = Annotated[str, AfterValidator(_check_day)]

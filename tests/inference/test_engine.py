@@ -14,6 +14,7 @@ from plainscan.errors import BundleError, InternalError
 from plainscan.inference import engine
 from plainscan.inference.engine import Model, chosen, load, operating_point, probe
 from plainscan.inference.predict import score
+from plainscan.setting_types import Engine
 
 
 def test_logits_are_the_mean_of_the_maps_plus_the_bias(tmp_path: Path) -> None:
@@ -47,11 +48,12 @@ def test_integers_score_as_floats_do_within_their_steps(tmp_path: Path) -> None:
     assert 0 < np.abs(integers.maps - plain.maps).max() < 2 * GAIN / 255
 
 
-def test_integers_give_the_same_bits_in_any_batch_on_any_number_of_threads(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["int8", "mixed"])
+def test_integers_give_the_same_bits_in_any_batch_on_any_number_of_threads(tmp_path: Path, name: Engine) -> None:
     bundle = tiny_bundle(tmp_path, int8=tiny_int8())
     hu = np.random.default_rng(3).integers(0, 80, (5, 1, 64, 64), np.int16)
-    whole = score(load(bundle, threads=3, engine="int8"), hu)
-    alone = [score(load(bundle, threads=1, engine="int8"), hu[i : i + 1]) for i in range(5)]
+    whole = score(load(bundle, threads=3, engine=name), hu)
+    alone = [score(load(bundle, threads=1, engine=name), hu[i : i + 1]) for i in range(5)]
     assert whole.maps.tobytes() == np.concatenate([part.maps for part in alone]).tobytes()
     assert whole.logits.tobytes() == np.concatenate([part.logits for part in alone]).tobytes()
 
@@ -73,27 +75,37 @@ def test_integers_give_the_same_bits_by_the_way_for_processors_without_vnni(
     [
         ({}, True, "int8"),
         ({}, False, "fp32"),
-        ({"auc_fall": 0.0021}, True, "fp32"),
-        ({"auc_fall": None}, True, "fp32"),
-        ({"decisions_changed": 0.0051}, True, "fp32"),
+        ({"auc_fall": 0.0021}, True, "mixed"),
+        ({"auc_fall": None}, True, "mixed"),
+        ({"decisions_changed": 0.0051}, True, "mixed"),
+        ({"decisions_changed": 0.0051}, False, "fp32"),
         ({"auc_fall": 0.002, "decisions_changed": 0.005}, True, "int8"),
     ],
 )
-def test_auto_takes_integers_where_checks_and_processor_allow_it(
+def test_auto_takes_the_quickest_that_checks_and_processor_allow(
     changes: dict[str, object], vnni: bool, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine, "multiplies_bytes", lambda: vnni)
     card = tiny_card(tiny_model(), int8=tiny_int8(**changes))
     assert chosen(card, "auto") == expected
-    assert chosen(card, "fp32") == "fp32"
-    assert chosen(card, "int8") == "int8"
+    for engine_name in ("fp32", "mixed", "int8"):
+        assert chosen(card, engine_name) == engine_name
+
+
+def test_one_check_that_does_not_hold_forbids_an_engine_and_so_does_none_at_all() -> None:
+    int8 = tiny_int8(decisions_changed=0.0051)
+    bad = int8.checks[1].model_copy(update={"auc_fall": 0.0021})
+    assert int8.default == "mixed"
+    assert int8.model_copy(update={"checks": (*int8.checks, bad)}).default == "fp32"
+    assert int8.model_copy(update={"checks": int8.checks[:1]}).default == "fp32"
 
 
 def test_a_bundle_without_ranges_scores_on_floats_and_says_so_when_asked_for_integers(tmp_path: Path) -> None:
     bundle = tiny_bundle(tmp_path)
     assert load(bundle).engine == "fp32"
-    with pytest.raises(BundleError, match="no ranges for int8"):
-        load(bundle, engine="int8")
+    for name in ("int8", "mixed"):
+        with pytest.raises(BundleError, match=f"no ranges for {name}"):
+            load(bundle, engine=name)
 
 
 def test_tensors_inside_the_graph_can_be_looked_at() -> None:

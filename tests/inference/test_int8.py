@@ -14,7 +14,7 @@ from torch import nn
 from plainscan.errors import BundleError
 from plainscan.inference import int8
 from plainscan.inference.graph import read_graph, with_outputs
-from plainscan.inference.int8 import Ranges, measured_tensors, to_int8
+from plainscan.inference.int8 import FIRST_STAGES, Ranges, measured_tensors, to_int8
 from plainscan.learning.export import to_onnx
 from plainscan.learning.half import to_half
 from plainscan.learning.network import build
@@ -71,6 +71,29 @@ def test_all_convolutions_but_the_head_s_last_are_of_integers() -> None:
     assert sum(node.operator == "QLinearConv" for node in nodes) == len(convolutions) - 1
     assert sum(node.operator == "QLinearAdd" for node in nodes) == 8  # one a residual block
     assert not [node for node in nodes if node.operator == "Relu" and node.outputs != ("fc.relu1",)]
+
+
+def test_behind_a_beginning_in_floats_the_last_two_stages_alone_are_of_integers() -> None:
+    model = network()
+    nodes = read_graph(to_int8(model, ranges_of(model), FIRST_STAGES)).nodes
+    stages = {
+        operator: {node.outputs[0].split(".")[0] for node in nodes if node.operator == operator}
+        for operator in ("Conv", "QLinearConv", "QLinearAdd")
+    }
+    assert stages["Conv"] == {"conv1", "layer1", "layer2", "maps"}
+    assert stages["QLinearConv"] == {"layer3", "layer4", "fc"}
+    assert stages["QLinearAdd"] == {"layer3", "layer4"}
+
+
+def test_a_beginning_in_floats_is_that_of_the_floats_and_the_end_is_nearer_to_theirs() -> None:
+    model, end = network(), "layer2.1.out"
+    made = {"floats": model, "all": to_int8(model, ranges_of(model))}
+    made["mixed"] = to_int8(model, ranges_of(model), FIRST_STAGES)
+    begun = [run(with_outputs(made[name], [end]), images())[0] for name in ("mixed", "floats")]
+    np.testing.assert_allclose(begun[0], begun[1], rtol=1e-4, atol=1e-5)
+    logits = {name: run(graph, images())[0] for name, graph in made.items()}
+    away = {name: np.abs(logits[name] - logits["floats"]).mean() for name in ("mixed", "all")}
+    assert 0 < away["mixed"] < away["all"]
 
 
 def test_the_graph_of_integers_is_a_valid_one_and_the_same_bytes_again() -> None:

@@ -169,9 +169,11 @@ def test_integers_are_checked_at_the_new_thresholds(run: Path, tmp_path: Path) -
     card = made(run, bundle(tmp_path / "bundle", int8=int8))
     assert card.int8 is not None
     assert (card.int8.ranges, card.int8.measured_on) == (int8.ranges, "old")
-    (check,) = card.int8.checks
-    labels = prepared(run, "tune")[ANY_FINDING]
-    assert (check.data, check.n, check.n_positive) == ("slices of 10 patients", 80, labels.sum())
+    said = ("slices of 10 patients", 80, prepared(run, "tune")[ANY_FINDING].sum())
+    assert [(check.engine, check.data, check.n, check.n_positive) for check in card.int8.checks] == [
+        ("int8", *said),
+        ("mixed", *said),
+    ]
 
 
 def test_no_slice_is_scored_twice_by_one_engine(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,7 +188,7 @@ def test_no_slice_is_scored_twice_by_one_engine(run: Path, tmp_path: Path, monke
 
     monkeypatch.setattr(tuning, "score", counting)
     made(run, bundle(tmp_path / "bundle", int8=Int8(ranges=ranges, measured_on="old", checks=(old,))))
-    assert engines == {"fp32": 80, "int8": 80}
+    assert engines == {"fp32": 80, "int8": 80, "mixed": 80}
 
 
 @pytest.mark.parametrize(
@@ -203,13 +205,13 @@ def test_what_forbids_integers_is_said(
     said: str | None,
 ) -> None:
     check = Int8Check(data="d", n=9, n_positive=4, auc_fall=fall, decisions_changed=changed, largest_logit_change=0.1)
-    monkeypatch.setattr(calibrate, "compared", lambda *_: check)
+    monkeypatch.setattr(calibrate, "checks", lambda *_: (check,))
     model = tiny.network(np.random.default_rng(1))
     ranges = {name: (0.0, 1.0 if name == "image" else 40.0) for name in measured_tensors(model)}
     card = made(run, bundle(tmp_path / "bundle", int8=Int8(ranges=ranges, measured_on="old", checks=(check,))))
     err = capsys.readouterr().err
     assert card.int8 is not None
-    assert card.int8.is_default == (said is None)
+    assert card.int8.default == ("int8" if said is None else "fp32")
     assert ("Default engine: fp32" in err) == (said is not None)
     assert said is None or said in err
 

@@ -490,7 +490,7 @@ def test_a_map_with_nothing_against_it_has_no_mark(study: Path, bundle: Path, tm
     assert predicted(tmp_path / "out", study, bundle)["heatmap_not_reliable"].null_count() == 10
 
 
-@pytest.mark.parametrize("engine", ["fp32", "int8"])
+@pytest.mark.parametrize("engine", ["fp32", "mixed", "int8"])
 def test_the_record_says_which_engine_scored(engine: str, study: Path, tmp_path: Path) -> None:
     bundle = tiny_bundle(tmp_path / "bundle", int8=tiny_int8())
     predicted(tmp_path / "out", study, bundle, engine=engine)

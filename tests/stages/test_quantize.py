@@ -14,6 +14,7 @@ from plainscan.errors import SourceError
 from plainscan.inference.context import USUAL_STEP_MM, Place, among_neighbors
 from plainscan.inference.engine import load
 from plainscan.inference.predict import score
+from plainscan.setting_types import Engine
 from plainscan.stages import quantize
 
 SIZE = 64
@@ -50,9 +51,9 @@ def test_ranges_and_checks_go_into_the_card_and_the_weights_stay(tmp_path: Path)
     assert int8 is not None
     assert (bundle / MODEL_FILE).read_bytes() == weights
     assert set(int8.ranges) == {"image", "activations"}
-    assert [(check.data, check.n, check.n_positive) for check in int8.checks] == [
-        ("tuning slices of the synthetic world", 20, 10),
-        ("slices of 8 other patients", 32, 16),
+    sets = [("tuning slices of the synthetic world", 20, 10), ("slices of 8 other patients", 32, 16)]
+    assert [(check.engine, check.data, check.n, check.n_positive) for check in int8.checks] == [
+        (engine, *slices) for engine in ("int8", "mixed") for slices in sets
     ]
     sums = (bundle / SUMS_FILE).read_text(encoding="ascii")
     assert {line.split()[1] for line in sums.splitlines()} == {CARD_FILE, MODEL_FILE}
@@ -67,11 +68,12 @@ def test_the_range_is_that_of_the_training_slices_alone(tmp_path: Path) -> None:
     assert int8.ranges["activations"][1] == pytest.approx(GAIN * cells.max(), rel=1e-4)
 
 
-def test_the_check_is_what_the_two_engines_say(tmp_path: Path) -> None:
+@pytest.mark.parametrize("engine", ["int8", "mixed"])
+def test_the_check_is_what_the_two_engines_say(tmp_path: Path, engine: Engine) -> None:
     bundle, world = tiny_bundle(tmp_path / "model"), prepared(tmp_path / "world", 0)
-    check = quantize.quantize(bundle, world).checks[0]
+    (check,) = (check for check in quantize.quantize(bundle, world).checks if check.engine == engine)
     hu = np.load(world / tables.SHARD_FOLDER / "shard-0000.npy")[12:]
-    plain, integers = (score(load(bundle, engine=name), hu) for name in ("fp32", "int8"))
+    plain, integers = (score(load(bundle, engine=name), hu) for name in ("fp32", engine))
     change = np.abs(integers.logits - plain.logits)[:, 0].max()
     assert change > 0
     assert check.largest_logit_change == pytest.approx(change)

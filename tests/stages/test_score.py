@@ -44,7 +44,7 @@ def test_the_cohort_is_scored_as_predict_scores_its_source(run: Path, tmp_path: 
     assert both["probability_any_finding"].round(8).to_list() == both["probability"].to_list()
 
 
-@pytest.mark.parametrize("engine", ["fp32", "int8"])
+@pytest.mark.parametrize("engine", ["fp32", "mixed", "int8"])
 def test_the_record_names_the_engine_that_scored(run: Path, tmp_path: Path, engine: Engine) -> None:
     bundle = tiny_bundle(tmp_path / "bundle", int8=tiny_int8())
     assert score.run(run, ScoreSettings(model=bundle, threads=1, engine=engine))["engine"] == engine

@@ -67,6 +67,15 @@ def test_the_card_says_that_synthetic_patients_alone_chose_them(run: Path) -> No
     assert (known["calibrated"]["world"], known["calibrated"]["target_sensitivity"]) == ("world-9", 0.85)
 
 
+def test_a_bundle_that_is_shipped_once_more_still_says_what_it_was_before(run: Path) -> None:
+    first = put(run)
+    calibrate.run(run, CalibrateSettings(model=run.parent / "weights", target_sensitivity=0.8))
+    again = put(run)
+    assert first.provenance["calibrated"]["bundle"] not in ("ours-2", "")
+    assert again.provenance["calibrated"]["bundle"] == first.provenance["calibrated"]["bundle"]
+    assert again.provenance["calibrated"]["target_sensitivity"] == 0.8
+
+
 def test_integers_are_checked_on_the_other_runs_as_well(run: Path, tmp_path: Path) -> None:
     ranges = {
         name: (0.0, 1.0 if name == "image" else 40.0)
@@ -77,8 +86,11 @@ def test_integers_are_checked_on_the_other_runs_as_well(run: Path, tmp_path: Pat
     calibrate.run(run, CalibrateSettings(model=tmp_path / "weights", target_sensitivity=0.8))
     int8 = put(run, tiny.run_folder(tmp_path / "other", patients=6)).int8
     assert int8 is not None
-    expected = [("tuning slices of the synthetic world", 80), ("slices of 6 other patients", 48)]
-    assert [(check.data, check.n) for check in int8.checks] == expected
+    assert [(check.engine, check.data, check.n) for check in int8.checks] == [
+        (engine, data, n)
+        for data, n in (("tuning slices of the synthetic world", 80), ("slices of 6 other patients", 48))
+        for engine in ("int8", "mixed")
+    ]
 
 
 def test_thresholds_of_other_weights_are_refused(run: Path, tmp_path: Path) -> None:

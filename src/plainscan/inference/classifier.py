@@ -60,7 +60,7 @@ class Classifier:
 
     @property
     def engine(self) -> str:
-        """What the network runs on: "fp32" or "int8"."""
+        """What the network runs on: "fp32", "mixed" or "int8"."""
         return self._model.engine
 
     @property
@@ -211,7 +211,7 @@ def load(bundle: str | Path = SHIPPED, threads: int = 0, engine: Engine = "auto"
     Args:
         bundle: Folder with `model.onnx` and `card.json`, or "plainscan": the one that comes with it.
         threads: Slices at a time; 0 takes every core this process may use.
-        engine: "fp32", "int8", or "auto": int8 where the bundle allows it and the processor is made for it.
+        engine: "fp32", "mixed", "int8", or "auto": the quickest that the bundle and the processor allow.
 
     Raises:
         BundleError: The bundle is incomplete, altered or of another version, or has nothing for the engine.

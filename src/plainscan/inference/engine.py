@@ -4,7 +4,8 @@ A slice is one run of the graph on one thread; several slices run side by side. 
 another order of additions for another batch size or number of threads: so a slice has the same bits whatever is scored
 beside it, and for small images this is also the quickest way.
 
-Two engines: `fp32`, and `int8`, which is made from the same file by the ranges in the card (see ``int8``).
+Three engines: `fp32`; `int8`, which is made from the same file by the ranges in the card (see ``int8``); and `mixed`,
+integers behind a beginning in float32.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from plainscan.bundle import MODEL_FILE, Card, OperatingPoint, located, read_card
+from plainscan.bundle import MODEL_FILE, Card, IntegerEngine, OperatingPoint, located, read_card
 from plainscan.ct.window import Window
 from plainscan.errors import BundleError, InternalError
 from plainscan.findings import ANY_FINDING
 from plainscan.inference.graph import with_outputs
-from plainscan.inference.int8 import to_int8
+from plainscan.inference.int8 import FIRST_STAGES, to_int8
 from plainscan.setting_types import Engine, ShippedName
 
 INPUT: Final = "image"
@@ -59,8 +60,8 @@ class Model:
         self.windows = tuple(Window(*pair) for pair in card.windows)
         self.threads = threads or len(os.sched_getaffinity(0))
         self.engine = chosen(card, engine)
-        if self.engine == "int8" and card.int8:
-            model = to_int8(model, card.int8.ranges)
+        if self.engine != "fp32" and card.int8:
+            model = to_int8(model, card.int8.ranges, FIRST_STAGES if self.engine == "mixed" else ())
         self._session = _session(model)
         _check_graph(self._session, card)
 
@@ -96,22 +97,22 @@ def probe(model: bytes, names: Sequence[str]) -> Callable[[NDArray[np.float32]],
     return lambda image: list(session.run(None, {INPUT: image}))
 
 
-def chosen(card: Card, engine: Engine) -> Literal["fp32", "int8"]:
+def chosen(card: Card, engine: Engine) -> IntegerEngine | Literal["fp32"]:
     """The engine that scores.
 
     Args:
         card: Of the bundle.
-        engine: "auto" is int8 where the card's checks allow it and the processor multiplies 8-bit integers without a
-            detour; elsewhere fp32.
+        engine: "auto" is the quickest that the card's checks allow, where the processor multiplies 8-bit integers
+            without a detour; elsewhere fp32.
 
     Raises:
-        BundleError: int8 is asked for, and the card has no ranges.
+        BundleError: int8 or mixed is asked for, and the card has no ranges.
     """
     if engine == "auto":
-        return "int8" if card.int8 is not None and card.int8.is_default and multiplies_bytes() else "fp32"
-    if engine == "int8" and card.int8 is None:
+        return card.int8.default if card.int8 is not None and multiplies_bytes() else "fp32"
+    if engine != "fp32" and card.int8 is None:
         raise BundleError(
-            "no ranges for int8",
+            f"no ranges for {engine}",
             where=card.name,
             expected="a bundle whose ranges were measured",
             remedy="Use --engine fp32.",

@@ -4,6 +4,7 @@ Convolutions, with their batch norm and ReLU, max pools and residual sums work o
 activations uint8 with one scale a tensor, from ranges that were measured when the bundle was made and stand in its
 card; weights int8 with one scale an output channel, from the weights themselves; sums int32, exact in any order.
 Everything behind a head's last convolution stays in float32, and that convolution too: its maps are the result.
+The engine `mixed` also leaves stem and first two stages there: most of what integers change is changed in them.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ SMALLEST_SCALE: Final = 1e-12  # of what is 0 throughout
 CELLS: Final = ".cells"  # what a picture is called as cells of 2 x 2 pixels
 STEM: Final = {"kernel_shape": [7, 7], "pads": [3, 3, 3, 3], "strides": [2, 2]}
 STEM_OF_CELLS: Final = {"kernel_shape": [4, 4], "pads": [2, 2, 1, 1], "strides": [1, 1]}
+FIRST_STAGES: Final = ("conv1.", "bn1.", "relu", "layer1.", "layer2.")  # how the outputs of `mixed`'s floats begin
 FOLLOWERS: Final = {"Conv": ("BatchNormalization", "Relu"), "Add": ("Relu",)}
 
 
@@ -58,12 +60,13 @@ class Scale(NamedTuple):
     zero: int
 
 
-def to_int8(model: bytes, ranges: Ranges) -> bytes:
+def to_int8(model: bytes, ranges: Ranges, floats: Sequence[str] = ()) -> bytes:
     """Quantise a model.
 
     Args:
         model: A float graph as ``learning.export`` writes it, its weights in float32 or float16.
         ranges: Lowest and highest value of each tensor of ``measured_tensors``.
+        floats: What the outputs begin with of operators that stay in float32.
 
     Returns:
         A serialised ONNX model with the same inputs and outputs.
@@ -73,7 +76,7 @@ def to_int8(model: bytes, ranges: Ranges) -> bytes:
     """
     graph = _of_cells(_plain(read_graph(model)))
     steps = _steps(graph)
-    builder = _Builder(graph, _shown(steps, ranges))
+    builder = _Builder(graph, _shown(steps, ranges), tuple(floats))
     for step in steps:
         builder.add(step)
     return write_graph(replace(graph, nodes=tuple(builder.nodes), tensors=builder.tensors))
@@ -192,8 +195,8 @@ class _Folded:
 class _Builder:
     """Adds step after step; a tensor is held as float32 under its name, as uint8 under its name with ".uint8"."""
 
-    def __init__(self, graph: Graph, ranges: Ranges) -> None:
-        self.graph, self.ranges = graph, ranges
+    def __init__(self, graph: Graph, ranges: Ranges, kept: tuple[str, ...] = ()) -> None:
+        self.graph, self.ranges, self.kept = graph, ranges, kept
         self.ends = {value_name(value) for value in graph.outputs}
         self.nodes: list[Node] = []
         self.tensors: dict[str, Array] = {}
@@ -201,9 +204,11 @@ class _Builder:
         self.floats = {value_name(value) for value in graph.inputs}
 
     def add(self, step: Step) -> None:
-        """Add one step in integers where it can be, else in float32."""
+        """Add one step in integers where it can and may be, else in float32."""
         operator, inputs = step.node.operator, step.node.inputs
-        if operator == "Conv" and step.output not in self.ends and inputs[1] in self.graph.tensors:
+        if step.node.outputs[0].startswith(self.kept):
+            self._as_it_is(step)
+        elif operator == "Conv" and step.output not in self.ends and inputs[1] in self.graph.tensors:
             self._convolve(step)
         elif operator == "Add" and all(name in self.scales for name in inputs):
             self._sum(step)

@@ -181,7 +181,7 @@ class StudyResult:
         left_out: Everything else in the source, each with its reason.
         bundle: Name of the bundle that scored.
         model_sha256: Hash of its model.
-        engine: What the network ran on: "fp32" or "int8".
+        engine: What the network ran on: "fp32", "mixed" or "int8".
     """
 
     slices: tuple[SliceResult, ...]

@@ -26,7 +26,7 @@ from plainscan.stages.chain import check_fresh
 from plainscan.stages.external import check_unseen
 from plainscan.stages.leak import refuse_leaks
 from plainscan.stages.lineage import TUNED_ON, known_as, named, pseudonyms, say_if_unknown
-from plainscan.stages.quantize import compared, report
+from plainscan.stages.quantize import checks, look, report
 from plainscan.stages.record import Counts, recorded, say
 from plainscan.stages.tuning import check_classes, choose_points, fit_calibration, row_logits, split_counts
 from plainscan.stages.twice import one_person
@@ -158,11 +158,10 @@ def _with_integers_checked(
     """What integers change at the new thresholds, on these slices; the ranges of activations stay."""
     if card.int8 is None:
         return card
-    engines = Model(model, card), Model(model, card, engine="int8")
     patients = counted(rows["patient_id"].n_unique(), "patients")
-    check = compared(*engines, folder, rows, f"slices of {patients}", logits)
-    int8 = card.int8.model_copy(update={"checks": (check,)})
-    if not check.holds:
+    seen = look(Model(model, card), folder, rows, f"slices of {patients}", logits)
+    int8 = card.int8.model_copy(update={"checks": checks(card, model, [seen])})
+    if not all(check.holds for check in int8.checks):
         report(int8)
     return card.model_copy(update={"int8": int8})
 

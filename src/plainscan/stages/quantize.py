@@ -5,13 +5,14 @@ python -m plainscan.stages.quantize BUNDLE WORLD_RUN [RUN ...]
 The ranges of the activations come from training slices of a run of `world`; what integers change is measured on its
 tuning slices and on all slices of every further run of `prepare`, such as one of real slices. Ranges and checks go
 into the card; the weights keep their bytes. `make weights` calls it after `ship`. BUNDLE is a folder, or the word
-plainscan. Ends with 1 when a check forbids int8 as the default; the card then says so, and fp32 stays it.
+plainscan. Ends with 1 when checks forbid both engines of integers as the default; fp32 stays it then.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,12 +21,14 @@ import polars as pl
 from numpy.typing import NDArray
 
 from plainscan.bundle import (
+    INTEGER_ENGINES,
     MODEL_FILE,
     SHIPPED_FOLDER,
     SUMS_FILE,
     Card,
     Int8,
     Int8Check,
+    IntegerEngine,
     read_card,
     write_bundle,
     write_sums,
@@ -70,11 +73,10 @@ def quantize(bundle: Path, world: Path, others: Sequence[Path] = ()) -> Int8:
     ranges = measured_ranges(card, model, RunSlices(world), train)
     whence = f"{train.height} training slices of the synthetic world"
     first = card.model_copy(update={"int8": Int8(ranges=ranges, measured_on=whence, checks=(_UNCHECKED,))})
-    engines = Model(model, card), Model(model, first, engine="int8")
-    tune = _rows(world, "tune")
-    checks = [compared(*engines, world, tune, "tuning slices of the synthetic world")]
-    checks += compared_on_all(*engines, others)
-    int8 = Int8(ranges=ranges, measured_on=whence, checks=tuple(checks))
+    plain = Model(model, card)
+    looks = [look(plain, world, _rows(world, "tune"), "tuning slices of the synthetic world")]
+    looks += looks_at_all(plain, others)
+    int8 = Int8(ranges=ranges, measured_on=whence, checks=checks(first, model, looks))
     write_bundle(bundle, model, card.model_copy(update={"int8": int8}))
     if (bundle / SUMS_FILE).is_file():
         write_sums(bundle)
@@ -113,46 +115,78 @@ def measured_ranges(card: Card, model: bytes, slices: RunSlices, rows: pl.DataFr
     return {name: (_short(a), _short(b)) for name, a, b in zip(names, low, high, strict=True)}
 
 
-def compared(
-    plain: Model, integers: Model, run: Path, rows: pl.DataFrame, data: str, known: NDArray[np.float32] | None = None
-) -> Int8Check:
-    """What integers change on slices, as decisions are made: each among its neighbors.
+@dataclass(frozen=True)
+class Look:
+    """Slices to compare engines on.
+
+    Args:
+        run: A run folder with prepared slices.
+        rows: Of its prepared table.
+        data: What the card calls them.
+        logits: (slices, findings), of the rows among their neighbors, by float32.
+    """
+
+    run: Path
+    rows: pl.DataFrame
+    data: str
+    logits: NDArray[np.float32]
+
+
+def look(plain: Model, run: Path, rows: pl.DataFrame, data: str, known: NDArray[np.float32] | None = None) -> Look:
+    """Slices of a run folder, as float32 decides on them: each among its neighbors.
 
     Args:
         plain: The bundle on float32.
-        integers: The same on int8.
         run: A run folder with prepared slices.
-        rows: Of its prepared table; about ``COMPARED`` of them are scored, whole series spread evenly.
+        rows: Of its prepared table; about ``COMPARED`` of them are taken, whole series spread evenly.
         data: What the card calls them.
         known: Logits (slices, findings) of all rows among their neighbors by ``plain``, where they are there already.
     """
     chosen, slices = _whole_series(rows, COMPARED), RunSlices(run)
     rows = rows.filter(chosen)
     slices.check(rows, plain.card)
-    before = row_logits(plain, slices, rows, plain.engine) if known is None else known[chosen.to_numpy()]
-    logits = (before, row_logits(integers, slices, rows, integers.engine))
-    threshold = operating_point(plain.card, "slice").threshold
-    decided = [calibrated(part, plain.card.calibration)[:, 0] >= threshold for part in logits]
+    logits = row_logits(plain, slices, rows, plain.engine) if known is None else known[chosen.to_numpy()]
+    return Look(run, rows, data, logits)
+
+
+def looks_at_all(plain: Model, runs: Sequence[Path]) -> list[Look]:
+    """All prepared slices of each of some runs, of other patients than the ranges'."""
+    looks = []
+    for run in runs:
+        rows = _rows(run)
+        patients = counted(rows["patient_id"].n_unique(), "other patients")
+        looks.append(look(plain, run, rows, f"slices of {patients}"))
+    return looks
+
+
+def checks(card: Card, model: bytes, looks: Sequence[Look]) -> tuple[Int8Check, ...]:
+    """What each engine of integers changes on each of some sets of slices.
+
+    Args:
+        card: Of the bundle, with ranges.
+        model: The bytes of its graph.
+        looks: The slices.
+    """
+    engines = [(name, Model(model, card, engine=name)) for name in INTEGER_ENGINES]
+    return tuple(_compared(*engine, seen) for engine in engines for seen in looks)
+
+
+def _compared(name: IntegerEngine, integers: Model, seen: Look) -> Int8Check:
+    card, rows = integers.card, seen.rows
+    logits = (seen.logits, row_logits(integers, RunSlices(seen.run), rows, name))
+    threshold = operating_point(card, "slice").threshold
+    decided = [calibrated(part, card.calibration)[:, 0] >= threshold for part in logits]
     labeled = rows[ANY_FINDING].is_not_null().to_numpy()
     label = rows[ANY_FINDING].drop_nulls().to_numpy()
     return Int8Check(
-        data=data,
+        engine=name,
+        data=seen.data,
         n=rows.height,
         n_positive=int(label.sum()),
         auc_fall=_fall([part[labeled, 0] for part in logits], label),
         decisions_changed=float(np.mean(decided[0] != decided[1])),
         largest_logit_change=float(np.abs(logits[1] - logits[0])[:, 0].max()),
     )
-
-
-def compared_on_all(plain: Model, integers: Model, runs: Sequence[Path]) -> list[Int8Check]:
-    """The same on all prepared slices of each of some runs, of other patients than the first check's."""
-    checks = []
-    for run in runs:
-        rows = _rows(run)
-        patients = counted(rows["patient_id"].n_unique(), "other patients")
-        checks.append(compared(plain, integers, run, rows, f"slices of {patients}"))
-    return checks
 
 
 def _fall(logits: list[Any], label: Any) -> float | None:
@@ -202,18 +236,19 @@ def report(int8: Int8) -> None:
     """Say what was found."""
     for check in int8.checks:
         fall = "not defined" if check.auc_fall is None else f"{check.auc_fall:+.4f}"
+        changed, most = 100 * check.decisions_changed, check.largest_logit_change
         say(
-            f"int8 on {check.n} {check.data}: AUC falls by {fall}, {100 * check.decisions_changed:.2f} % of decisions "
-            f"changed, logits by at most {check.largest_logit_change:.2f}: {'holds' if check.holds else 'too much'}"
+            f"{check.engine} on {check.n} {check.data}: AUC falls by {fall}, {changed:.2f} % of decisions changed, "
+            f"logits by at most {most:.2f}: {'holds' if check.holds else 'too much'}"
         )
-    say(f"Default engine: {'int8 where the processor is made for it' if int8.is_default else 'fp32'}")
+    say(f"Default engine: {int8.default}{'' if int8.default == 'fp32' else ' where the processor is made for it'}")
 
 
 def main(arguments: list[str]) -> int:
-    """Run it; 0 when int8 is the default."""
+    """Run it; 0 when integers are the default, in all of the network or behind its first stages."""
     bundle, world, *others = arguments
     folder = SHIPPED_FOLDER if bundle == SHIPPED else Path(bundle)
-    return int(not quantize(folder, Path(world), [Path(other) for other in others]).is_default)
+    return int(quantize(folder, Path(world), [Path(other) for other in others]).default == "fp32")
 
 
 if __name__ == "__main__":

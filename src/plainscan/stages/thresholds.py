@@ -21,7 +21,7 @@ from plainscan.errors import BundleError, LeakError, UserError
 from plainscan.inference.engine import Model
 from plainscan.stages.calibrate import CALIBRATED_FOLDER
 from plainscan.stages.lineage import TUNED_ON
-from plainscan.stages.quantize import compared_on_all, report
+from plainscan.stages.quantize import checks, looks_at_all, report
 from plainscan.stages.ship import Notes, put, world_of
 from plainscan.storage import file_hash
 from plainscan.tables import PREPARED
@@ -59,6 +59,8 @@ def ship_thresholds(run: Path, notes: Path, others: Sequence[Path] = (), target:
             expected=f"those of {PREPARED.path(run)}",
             remedy="Run `plainscan calibrate` again.",
         )
+    if origin["bundle"] == said.name:  # the same once more, and so is what it was before
+        origin = {**origin, "bundle": before.provenance.get("calibrated", origin)["bundle"]}
     known = {**card.provenance, "calibrated": {**origin, "world": world}, TUNED_ON: []}
     model = (target / MODEL_FILE).read_bytes()
     filled = card.model_copy(update={**said.said_of(card), "provenance": known, "int8": _checked(card, model, others)})
@@ -70,8 +72,8 @@ def _checked(card: Card, model: bytes, others: Sequence[Path]) -> Int8 | None:
     if card.int8 is None:
         return None
     own = [check.model_copy(update={"data": TUNING}) for check in card.int8.checks]
-    engines = Model(model, card), Model(model, card, engine="int8")
-    int8 = card.int8.model_copy(update={"checks": (*own, *compared_on_all(*engines, others))})
+    more = checks(card, model, looks_at_all(Model(model, card), others))
+    int8 = card.int8.model_copy(update={"checks": (*own, *more)})
     report(int8)
     return int8
 
