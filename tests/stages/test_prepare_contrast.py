@@ -9,6 +9,7 @@ from tests.stages.tiny_study import write_slice
 
 from plainscan.config import PrepareSettings
 from plainscan.findings import FINDING_KEYS
+from plainscan.learning.dataset import open_split
 from plainscan.phantom.study import StudyOptions, make_study
 from plainscan.phantom.wrong import angiogram
 from plainscan.stages import prepare
@@ -42,3 +43,6 @@ def test_a_series_with_filled_vessels_is_left_out_and_a_plain_one_is_kept(tmp_pa
     assert counts["excluded_by_code"] == [f"contrast_seen {len(plain)}"]
     assert read(tmp_path, PREPARED)["study_uid"].unique().to_list() == ["1.1"]
     assert counts["slices"] == len(plain)
+    rest = open_split(tmp_path, read(tmp_path, PREPARED), "train")  # the shard holds the others, too
+    chosen = np.arange(len(plain))
+    np.testing.assert_array_equal(rest.gather(chosen).hu, np.load(tmp_path / "prepared" / "shard-0000.npy")[chosen])

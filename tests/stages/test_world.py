@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ from plainscan.ct.prepare import Box
 from plainscan.findings import FINDING_KEYS, index
 from plainscan.inference.held_out import RunSlices, mask_of
 from plainscan.learning.dataset import open_split
+from plainscan.phantom.anatomy import Patient, make_patient
+from plainscan.phantom.study import Study, StudyOptions, make_study
 from plainscan.stages import world
 from plainscan.tables import PREPARED, TRUTH, mask_name, read
 
@@ -106,6 +109,28 @@ def test_a_table_of_other_shards_does_not_stay_beside_those_of_a_run_that_was_ki
     world._keep_or_clear(tmp_path, SETTINGS)
     assert not PREPARED.path(tmp_path).exists()
     assert not TRUTH.path(tmp_path).exists()
+
+
+def test_a_patient_and_each_of_their_studies_are_drawn_from_numbers_of_their_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else who somebody is says what ails them: a network learns that from the size of the head."""
+    streams = []
+
+    def patient(rng: np.random.Generator, number: int, wide: bool) -> Patient:
+        streams.append(deepcopy(rng.bit_generator).random_raw())
+        return make_patient(rng, number, wide=wide)
+
+    def study(rng: np.random.Generator, options: StudyOptions, patient: Patient) -> Study:
+        streams.append(rng.bit_generator.random_raw())
+        return make_study(rng, options, patient)
+
+    monkeypatch.setattr(world, "make_patient", patient)
+    monkeypatch.setattr(world, "make_study", study)
+    for number in range(2):
+        list(world.draw_studies(number, SETTINGS))
+    assert len(streams) == 2 * (1 + world.STUDIES)
+    assert len(set(streams)) == len(streams)
 
 
 def test_a_thin_mask_stays_on_the_small_grid() -> None:

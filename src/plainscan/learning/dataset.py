@@ -91,8 +91,8 @@ def open_split(folder: Path, prepared: pl.DataFrame, split: str) -> Slices:
     if frame.is_empty():
         raise SplitError(f"no slice in {split}", where="prepared.parquet", remedy="Run `split` with a larger share.")
     names = frame["shard"].unique().sort().to_list()
-    counts = dict(prepared.group_by("shard").len().iter_rows())
-    shards = tuple(_open(folder / SHARD_FOLDER / name, counts[name]) for name in names)
+    last = dict(frame.group_by("shard").agg(pl.col("row").max()).iter_rows())
+    shards = tuple(_open(folder / SHARD_FOLDER / name, last[name]) for name in names)
     if len({shard.shape[1:] for shard in shards}) != 1:
         raise TableError("shards of different size", where=SHARD_FOLDER, remedy=AGAIN)
     paths = [folder / SHARD_FOLDER / name for name in names]
@@ -108,16 +108,17 @@ def open_split(folder: Path, prepared: pl.DataFrame, split: str) -> Slices:
     )
 
 
-def _open(path: Path, count: int) -> NDArray[np.int16]:
+def _open(path: Path, last: int) -> NDArray[np.int16]:
+    """A shard with a row ``last``; it may hold more, of series that `prepare` left out when it had seen all of them."""
     try:
         shard: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError) as error:
         raise TableError("not a readable shard", where=path.name, expected="a .npy file", remedy=AGAIN) from error
-    if shard.dtype != np.int16 or shard.ndim != 4 or shard.shape[0] != count:
+    if shard.dtype != np.int16 or shard.ndim != 4 or shard.shape[0] <= last:
         raise TableError(
             f"{shard.dtype} {shard.shape}",
             where=path.name,
-            expected=f"int16 ({count}, planes, size, size)",
+            expected=f"int16 (slices, planes, size, size), at least {last + 1} slices",
             remedy=AGAIN,
         )
     return shard

@@ -181,7 +181,8 @@ def draw_studies(number: int, settings: WorldSettings) -> Iterator[Study]:
             number=study,
             wide=True,
         )
-        yield make_study(np.random.default_rng([settings.seed, number, study]), options, patient)
+        # Not `study`: a seed that ends in 0 gives the numbers of the one without it, which drew the patient.
+        yield make_study(np.random.default_rng([settings.seed, number, study + 1]), options, patient)
 
 
 def _split(patient: int, settings: WorldSettings) -> str:
