@@ -82,6 +82,24 @@ def why(exclusions: pl.DataFrame) -> dict[str, str]:
     return dict(exclusions.filter(pl.col("level") == "series").select("series_uid", "code").iter_rows())
 
 
+@pytest.mark.parametrize("number", [0, 5, 11])
+@pytest.mark.parametrize(
+    ("values", "code"),
+    [
+        ({"contrast_agent": "IOHEXOL 350"}, "contrast"),
+        ({"series_description": "CTA HEAD 1.0"}, "contrast"),
+        ({"series_description": "HEAD PERFUSION"}, "perfusion"),
+        ({"series_description": "THORAX", "body_part": "CHEST"}, "not_head"),
+    ],
+)
+def test_what_one_slice_says_of_the_scan_holds_for_its_volume(number: int, values: Row, code: str) -> None:
+    rows = series()
+    rows[number] = {**rows[number], **values}
+    cohort, exclusions = chosen(rows)
+    assert cohort.is_empty()
+    assert why(exclusions) == {"1.1.1": code}
+
+
 def test_a_plain_series_is_chosen_lowest_slice_first() -> None:
     cohort, exclusions = chosen(series())
     assert exclusions.is_empty()

@@ -23,7 +23,7 @@ from pydicom.uid import (
 from tests.dicom.build import SECONDARY_CAPTURE, ct, encode, enhanced, head_hu, save
 
 from plainscan.dicom import decode
-from plainscan.dicom.read import Slice, read_hu, read_slices
+from plainscan.dicom.read import Place, Reader, Slice, read_hu, read_slices
 from plainscan.errors import DicomError, MissingPartError
 
 HU = head_hu()
@@ -167,6 +167,17 @@ def test_a_file_cut_inside_its_pixels_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DicomError, match=r"1348 of 2048 bytes") as caught:
         read_hu(str(tmp_path), "a.dcm")
     assert caught.value.code == "truncated_pixels"
+
+
+def test_another_image_than_was_scanned_is_refused_and_whose_it_is_not_said(tmp_path: Path) -> None:
+    save(tmp_path, "a.dcm", ct(SOPInstanceUID="1.2.3.4"))
+    place = Place(str(tmp_path), "a.dcm", 0, "1.2.3.4")
+    with Reader() as reader:
+        reader.read(place)
+        with pytest.raises(DicomError, match="another image than when it was scanned") as caught:
+            reader.read(place._replace(instance="1.2.3.5"))
+    assert caught.value.code == "unreadable"
+    assert "1.2.3" not in str(caught.value)
 
 
 def test_one_bad_slice_does_not_stop_a_study(tmp_path: Path) -> None:

@@ -94,6 +94,17 @@ def test_each_file_ends_in_exactly_one_place(tmp_path: Path) -> None:
     }
 
 
+def test_an_image_that_describes_more_frames_than_it_says_to_have_is_refused(tmp_path: Path) -> None:
+    """Else half a head would be scored as the whole."""
+    whole = enhanced([np.zeros((4, 4), np.uint16)] * 4, [-1024.0] * 4)
+    save(tmp_path, "whole.dcm", whole)
+    whole.NumberOfFrames = 2
+    save(tmp_path, "half.dcm", whole)
+    catalogue, rejects = gather(scan(tmp_path))
+    assert (catalogue["path"].unique().to_list(), catalogue.height) == (["whole.dcm"], 4)
+    assert rejects.select("path", "code").rows() == [("half.dcm", "unreadable")]
+
+
 def test_a_row_holds_what_the_header_says(tmp_path: Path) -> None:
     save(
         tmp_path, "a.dcm", ct(SeriesDescription="HEAD 5mm", KVP="120", PixelPaddingValue=63536, WindowCenter=[40, 600])

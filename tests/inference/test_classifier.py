@@ -63,7 +63,10 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def volume(slices: int = 10) -> np.ndarray:
     rng = np.random.default_rng(7)
     noise = rng.normal(0, 8, (slices, 128, 128))
-    plain = np.stack([head_slice(patches=BLOOD if 4 <= i <= 6 else ()) for i in range(slices)])
+    ends = (0, slices - 1)
+    plain = np.stack(
+        [head_slice(patches=BLOOD if 4 <= i <= 6 else (), brain=0.3 if i in ends else 0.4) for i in range(slices)]
+    )
     return np.rint(plain + noise).astype(np.int16)
 
 
@@ -237,6 +240,19 @@ def test_a_slice_without_a_score_says_why(model: Classifier, tmp_path: Path) -> 
             wanted()
     empty = model.predict(np.full((8, 64, 64), -1000, np.int16), spacing_mm=SPACING)
     assert (empty.probability, empty.decision) == (None, None)
+
+
+def test_half_a_head_is_never_no_finding_and_says_which_half_is_missing(tmp_path: Path) -> None:
+    rest = {"finding": ANY_FINDING, "rule": "r", "chosen_on": "tune", "sensitivity": 1, "specificity": 1, "n": 1}
+    points = [{"level": level, "threshold": 1.0, **rest} for level in ("slice", "study")]
+    model = plainscan.load(tiny_bundle(tmp_path, operating_points=points), threads=1)
+    head, blank = volume(16), np.full((8, 128, 128), -1000, np.int16)
+    whole, below, above, zeros = (
+        model.predict(hu, spacing_mm=SPACING) for hu in (head, head[8:], head[:8], np.concatenate([head[:8], blank]))
+    )
+    assert (whole.decision, whole.flags) == ("no_finding", ())
+    assert (below.decision, below.flags) == ("incomplete", ("cut_below",))
+    assert (above.decision, above.flags) == (zeros.decision, zeros.flags) == ("incomplete", ("cut_above",))
 
 
 def test_a_few_slices_are_never_no_finding(tmp_path: Path) -> None:

@@ -61,8 +61,8 @@ def test_a_field_of_view_of_500_mm_costs_a_study_no_slice() -> None:
 
 
 def test_amid_the_head_twice_the_strain_is_allowed_and_no_more() -> None:
-    head = Verdict(None, 0.4, 0.0, None)
-    near, far = (Verdict(gate.NO_BRAIN, 0.4, strain, None) for strain in (1.5, 2.5))
+    head = Verdict(None, 0.4, 0.4, 0.0, None)
+    near, far = (Verdict(gate.NO_BRAIN, 0.4, 0.4, strain, None) for strain in (1.5, 2.5))
     assert of_verdicts(*[head] * 4, near, *[head] * 4) == [None] * 9
     assert of_verdicts(*[head] * 4, far, *[head] * 4)[4] == gate.NO_BRAIN
     assert of_verdicts(near, *[head] * 8)[0] == OUTSIDE_BRAIN
@@ -72,14 +72,31 @@ def test_a_large_slice_above_the_last_head_is_not_called_outside() -> None:
     assert codes(*[HEAD] * 8, NECK)[-1] in (gate.NO_SKULL, gate.NO_BRAIN)
 
 
+def cuts(*verdicts: Verdict | None) -> list[str | None]:
+    series = SeriesGate(len(verdicts), verdicts.__getitem__)
+    return [series.cut(i) for i in range(len(verdicts))]
+
+
+def test_a_series_that_ends_amid_the_head_says_at_which_end() -> None:
+    """Also where what follows is blank: from a full head to air is no step that a head has."""
+    full, end = Verdict(None, 0.5, 0.5, 0.0, None), Verdict(None, 0.3, 0.39, 0.0, None)
+    air, neck = Verdict(NO_HEAD, 0.0, 0.0, 9.0, None), Verdict(gate.NO_BRAIN, 0.6, 0.4, 3.0, None)
+    assert cuts(end, *[full] * 4, end) == [None] * 6
+    assert cuts(full, *[full] * 4, end) == ["cut_below", *[None] * 5]
+    assert cuts(end, *[full] * 4, full) == [*[None] * 5, "cut_above"]
+    assert cuts(air, full, full, full, air) == [None, "cut_below", None, "cut_above", None]
+    assert cuts(neck, full, full, end) == [None] * 4
+    assert cuts(full, full) == [None] * 2  # too few to tell
+
+
 def test_a_series_of_another_body_part_is_refused_whole_even_where_one_slice_passes() -> None:
-    mixed = [Verdict(gate.NO_SKULL, 0.4, 3.0, None), Verdict(gate.NO_BRAIN, 0.4, 3.0, None)] * 5
-    mixed[4] = Verdict(None, 0.4, 0.0, None)
+    mixed = [Verdict(gate.NO_SKULL, 0.4, 0.4, 3.0, None), Verdict(gate.NO_BRAIN, 0.4, 0.4, 3.0, None)] * 5
+    mixed[4] = Verdict(None, 0.4, 0.4, 0.0, None)
     assert of_verdicts(*mixed) == [NOT_HEAD_SERIES] * 10
 
 
 def test_a_series_refused_for_one_reason_says_it() -> None:
-    wrong = Verdict(gate.NOT_HEAD_SIZE, 0.4, 1.5, None)
+    wrong = Verdict(gate.NOT_HEAD_SIZE, 0.4, 0.4, 1.5, None)
     assert set(of_verdicts(*[wrong] * 9)) == {gate.NOT_HEAD_SIZE}
 
 
@@ -90,9 +107,9 @@ def test_a_series_of_a_sharp_kernel_is_refused_whole() -> None:
 
 
 def test_contrast_is_seen_by_the_series_and_bone_of_one_slice_is_not_taken_for_it() -> None:
-    plain, vessels = Verdict(None, 0.4, 0.0, 0.001), Verdict(None, 0.4, 0.0, 0.05)
+    plain, vessels = Verdict(None, 0.4, 0.4, 0.0, 0.001), Verdict(None, 0.4, 0.4, 0.0, 0.05)
     assert set(of_verdicts(*[vessels] * 9)) == {gate.CONTRAST}
-    assert of_verdicts(*[plain] * 6, Verdict(gate.CONTRAST, 0.4, 0.0, 0.1), *[plain] * 2) == [None] * 9
+    assert of_verdicts(*[plain] * 6, Verdict(gate.CONTRAST, 0.4, 0.4, 0.0, 0.1), *[plain] * 2) == [None] * 9
 
 
 def test_a_slice_alone_is_judged_alone_and_one_that_cannot_be_read_not_at_all() -> None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.inference.tiny_bundle import head_slice
+from tests.stages.tiny_study import ROOT, write_slice
 
 from plainscan.dicom.scan import Scanned
 from plainscan.errors import SourceError
-from plainscan.inference.source import collect
+from plainscan.inference.source import Source, collect
 
 
 def test_a_folder_that_may_not_be_listed_is_not_called_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -26,6 +29,39 @@ def test_a_folder_that_may_not_be_listed_is_not_called_empty(tmp_path: Path, mon
     found = collect(tmp_path)
     assert found.studies == []
     assert [row["not_scored"] for row in found.left_out] == ["unreadable_folder"]
+
+
+def flags(found: Source) -> dict[object, tuple[str, ...]]:
+    return {study.slices[0].row["study"]: study.flags for study in found.studies}
+
+
+@pytest.mark.parametrize("left", [0, 600])
+def test_a_file_beside_the_slices_that_cannot_be_read_makes_a_study_incomplete(tmp_path: Path, left: int) -> None:
+    for study in (1, 2):
+        for i in range(4):
+            write_slice(tmp_path / f"s{study}" / f"{i}.dcm", head_slice(), i, study=study)
+    whole = write_slice(tmp_path / "s1" / "4.dcm", head_slice(), 4)
+    whole.write_bytes(whole.read_bytes()[:left])
+    (tmp_path / "s2" / "letter.txt").write_text("no image")
+    assert flags(collect(tmp_path)) == {f"{ROOT}.1": ("incomplete",), f"{ROOT}.2": ()}
+
+
+def test_in_a_folder_of_several_studies_nobody_knows_whose_a_damaged_file_was(tmp_path: Path) -> None:
+    for study in (1, 2):
+        for i in range(4):
+            write_slice(tmp_path / f"{study}_{i}.dcm", head_slice(), i, study=study)
+    (tmp_path / "empty.dcm").touch()
+    assert set(flags(collect(tmp_path)).values()) == {()}
+
+
+def test_a_folder_in_an_archive_is_one_too(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for study in (1, 2):
+            for i in range(4):
+                path = write_slice(tmp_path / "made" / "x.dcm", head_slice(), i, study=study)
+                archive.write(path, f"s{study}/{i}.dcm")
+        archive.writestr("s2/4.dcm", b"")
+    assert flags(collect(tmp_path / "a.zip")) == {f"{ROOT}.1": (), f"{ROOT}.2": ("incomplete",)}
 
 
 def test_every_file_that_is_looked_at_can_be_watched(tmp_path: Path) -> None:

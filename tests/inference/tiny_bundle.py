@@ -125,13 +125,16 @@ def grey_head(patches: Sequence[tuple[int, int, int]] = ()) -> NDArray[np.uint8]
     return grey
 
 
-def head_slice(size: int = 128, patches: Sequence[tuple[int, int, int]] = ()) -> NDArray[np.int16]:
-    """A disc of brain (35 HU) in a bright skull, in air; each patch (row, column, radius) is blood at 75 HU."""
+def head_slice(size: int = 128, patches: Sequence[tuple[int, int, int]] = (), brain: float = 0.40) -> NDArray[np.int16]:
+    """A disc of brain (35 HU) in a bright skull, in air; each patch (row, column, radius) is blood at 75 HU.
+
+    ``brain`` is the disc's radius, as a share of the side: at the ends of a head it is small.
+    """
     row, column = np.mgrid[:size, :size]
     hu = np.full((size, size), -1000, np.int16)
     distance = np.hypot(row - size / 2, column - size / 2)
-    hu[distance < 0.44 * size] = 1200
-    hu[distance < 0.40 * size] = 35
+    hu[distance < 1.1 * brain * size] = 1200
+    hu[distance < brain * size] = 35
     for top, left, radius in patches:
         hu[np.hypot(row - top, column - left) < radius] = 75
     return hu

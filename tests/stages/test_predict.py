@@ -25,6 +25,7 @@ from plainscan.inference.ahead import WAITING
 from plainscan.inference.gate import NO_HEAD, judge
 from plainscan.inference.overlay import FOOTER_PX
 from plainscan.pictures import list_pictures, read_picture
+from plainscan.stages import predict
 from plainscan.stages.predict import run
 
 COLUMNS = [
@@ -45,7 +46,8 @@ def study(tmp_path: Path) -> Path:
     """Ten slices, the file names against the anatomical order; blood on slices 4 to 6."""
     folder = tmp_path / "study"
     for i in range(10):
-        write_slice(folder / f"{90 - i}.dcm", head_slice(patches=BLOOD if 4 <= i <= 6 else ()), i)
+        hu = head_slice(patches=BLOOD if 4 <= i <= 6 else (), brain=0.3 if i in (0, 9) else 0.4)
+        write_slice(folder / f"{90 - i}.dcm", hu, i)
     return folder
 
 
@@ -484,6 +486,16 @@ def test_a_heat_map_that_is_not_reliable_is_marked_in_table_picture_and_terminal
     assert "10 bundle_failed_checks. The bundle's maps failed their checks; " in capsys.readouterr().err
     with Image.open(tmp_path / "out" / rows["heatmap"][0]) as image:
         assert image.size[1] > 384 + FOOTER_PX
+
+
+def test_studies_that_the_screen_has_no_room_for_are_counted(
+    study: Path, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(predict, "SHOWN_STUDIES", 0)
+    predicted(tmp_path / "out", study, bundle)
+    said = capsys.readouterr().err
+    assert "... and 1 more study: all are in studies.csv" in said
+    assert "Study " not in said
 
 
 def test_a_map_with_nothing_against_it_has_no_mark(study: Path, bundle: Path, tmp_path: Path) -> None:

@@ -45,6 +45,9 @@ CT_CLASSES: Final = tuple(f"1.2.840.10008.5.1.4.1.1.2{end}" for end in ("", ".1"
 NATIVE: Final = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2")
 HEAD_FIELD_MM: Final = (160.0, 320.0)  # reconstructed field of view of a head protocol
 HEAD_EXTENT_MM: Final = 300.0
+SAID: Final = (  # columns that say what was scanned, and how
+    *("series_description", "protocol_name", "study_description", "body_part", "contrast_agent", "convolution_kernel"),
+)
 FEWEST: Final = 3
 
 SERIES_FLAGS: Final = {
@@ -123,15 +126,25 @@ def volume_reason(rows: Sequence[Row], place: Stack, minimum_slices: int) -> tup
         place: Their geometry.
         minimum_slices: As set.
     """
-    row = rows[0]
-    reason = _purpose(row) or _kernel(row)
-    if reason:
-        return reason, ()
-    is_head, detail, flags = _body_part(row, place)
-    if not is_head:
-        return Reason("not_head", detail), ()
+    for row in _differing(rows):
+        if reason := _purpose(row) or _kernel(row):
+            return reason, ()
+    flags: tuple[str, ...] = ()
+    for row in _differing(rows):
+        is_head, detail, remarks = _body_part(row, place)
+        if not is_head:
+            return Reason("not_head", detail), ()
+        flags = tuple(dict.fromkeys((*flags, *remarks)))
     reason, more = _too_few(rows, place, minimum_slices)
     return reason, (*flags, *more)
+
+
+def _differing(rows: Sequence[Row]) -> list[Row]:
+    """One of all slices that say the same; what a single one says of the scan holds for all of it."""
+    found: dict[tuple[Any, ...], Row] = {}
+    for row in rows:
+        found.setdefault(tuple(row[name] for name in SAID), row)
+    return list(found.values())
 
 
 def _purpose(row: Row) -> Reason | None:

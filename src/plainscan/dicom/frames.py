@@ -65,6 +65,8 @@ def _from_groups(values: dict[str, Value], ds: Dataset, frames: int) -> list[dic
             warnings.simplefilter("ignore")
             shared = _items(ds, SHARED_GROUPS)
             own = _items(ds, FRAME_GROUPS)
+            if len(own) > frames:
+                raise ValueError("more frames are described than there are")
             first = shared[0] if shared else Dataset()
             return [
                 {**values, **_macros(first), **_macros(own[i] if i < len(own) else Dataset())} for i in range(frames)

@@ -67,11 +67,19 @@ Values = dict[str, Value]
 
 
 class Place(NamedTuple):
-    """Where a slice's pixels are: three columns of the catalogue and the cohort."""
+    """Where a slice's pixels are: columns of the catalogue and the cohort.
+
+    Args:
+        source: As there.
+        path: As there.
+        frame: As there.
+        instance: Its ``instance_uid``: what lies there now must be that; None takes whatever lies there.
+    """
 
     source: str
     path: str
     frame: int
+    instance: str | None = None
 
 
 def read_hu(source: str, path: str, frame: int = 0) -> Slice:
@@ -93,7 +101,7 @@ def read_hu(source: str, path: str, frame: int = 0) -> Slice:
         return reader.read(Place(source, path, frame))
 
 
-def read_slices(places: Iterable[tuple[str, str, int]]) -> Iterator[Slice | SourceError]:
+def read_slices(places: Iterable[tuple[str, str, int] | Place]) -> Iterator[Slice | SourceError]:
     """Read many slices, such as a study: archives stay open, multi-frame files are parsed once.
 
     Args:
@@ -143,6 +151,8 @@ class Reader:
             opened = self._open(place)
             if not 0 <= place.frame < len(opened.frames):
                 raise DicomError(f"no frame {place.frame}", expected=f"0 to {len(opened.frames) - 1}", code="no_frame")
+            if place.instance not in (None, opened.frames[place.frame]["instance_uid"]):
+                raise DicomError("another image than when it was scanned", remedy="Scan again.", code="unreadable")
             return _slice(opened, place.frame)
         except DicomError as error:
             where = f"{place.path}: {error.where}" if error.where not in ("", place.path) else place.path

@@ -26,13 +26,13 @@ from plainscan.inference import engine as engines
 from plainscan.inference.ahead import ahead
 from plainscan.inference.arrays import Spacing, picture_study, volume_study
 from plainscan.inference.context import Place, place_of, with_neighbors
-from plainscan.inference.gate import NO_LOSS
+from plainscan.inference.gate import CUT, NO_LOSS
 from plainscan.inference.predict import calibrated, score, study_probability
 from plainscan.inference.result import Evidence, LeftOut, Origin, SliceDecision, SliceResult, StudyDecision, StudyResult
 from plainscan.inference.source import Planes, Slice, Source, Study, collect, planes
 from plainscan.setting_types import SHIPPED, Engine, WindowPair, explain
 
-GAPS: Final = ("incomplete", "missing_block")  # remarks of the selection: slices are missing
+GAPS: Final = ("incomplete", "missing_block", *CUT)  # remarks of the selection and the gatekeeper: slices are missing
 FEWEST: Final = SelectSettings().minimum_slices  # fewer are a fragment of a head, as in `select`
 MOST_THREADS: Final = 256
 

@@ -8,7 +8,7 @@ nor its neighbors are known.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -32,6 +32,8 @@ from plainscan.setting_types import WindowPair
 
 Row = dict[str, object]
 Watch = Callable[[Iterable[Scanned]], Iterable[Scanned]]
+# Rejects that may have been slices: what is not DICOM, or no image, was none.
+DAMAGED: Final = ("empty_file", "truncated_header", "no_uid", "bad_uid", "unreadable", "bad_zip", "zip_encrypted")
 LEAST_KEPT: Final = 4 * SAMPLES  # slices of a series: those that the gatekeeper looks at first are then read once
 WINDOW_REMEDY: Final = (
     "State the window that was burnt in, such as --window 40 80 (in Python window=(40, 80)), and run again."
@@ -140,8 +142,31 @@ def _dicom(source: Path, watch: Watch) -> Source:
             remedy=WINDOW_REMEDY,
         )
     cohort, exclusions = select(catalogue, SelectSettings(minimum_slices=1))
-    studies = [study_of(group) for _, group in cohort.group_by("study_uid", maintain_order=True)]
+    less = _beside_damage(catalogue, rejects)
+    studies = [_less(study_of(group), less) for _, group in cohort.group_by("study_uid", maintain_order=True)]
     return Source(studies, [*_excluded(catalogue, cohort, exclusions), *map(_rejected, rejects.iter_rows(named=True))])
+
+
+def _folder(path: str) -> str:
+    """Of a file; of a member its ZIP and its folder in there."""
+    archive, inside, member = path.partition("::")
+    return archive + inside + member.rpartition("/")[0] if inside else path.rpartition("/")[0]
+
+
+def _beside_damage(catalogue: pl.DataFrame, rejects: pl.DataFrame) -> set[object]:
+    """Studies that have a folder to themselves in which a file could not be read: it may have been a slice."""
+    folders = {_folder(path) for path in rejects.filter(pl.col("code").is_in(DAMAGED))["path"]}
+    owners: dict[str, set[object]] = {}
+    for path, study in catalogue.select("path", "study_uid").iter_rows() if folders else ():
+        if (folder := _folder(path)) in folders:
+            owners.setdefault(folder, set()).add(study)
+    return {study for studies in owners.values() if len(studies) == 1 for study in studies}
+
+
+def _less(study: Study, damaged: set[object]) -> Study:
+    if study.slices[0].row["study"] not in damaged:
+        return study
+    return replace(study, flags=tuple(dict.fromkeys((*study.flags, "incomplete"))))
 
 
 def study_of(group: pl.DataFrame) -> Study:
@@ -156,7 +181,8 @@ def _cohort_slice(row: Row) -> Slice:
         if row["kind"] == "picture":
             window = Window(float(str(row["window_center_hu"])), float(str(row["window_width_hu"])))
             return read_picture(Path(str(row["source"])) / str(row["path"]), window), ()
-        pixels = reader.read(Place(str(row["source"]), str(row["path"]), int(str(row["frame"]))))
+        source, path, instance = (str(row[name]) for name in ("source", "path", "instance_uid"))
+        pixels = reader.read(Place(source, path, int(str(row["frame"])), instance))
         return pixels.hu, tuple(pixels.flags)
 
     named = _named(row, slice_index=row["slice_index"], slice_position_mm=row["slice_position_mm"])
@@ -239,6 +265,8 @@ def planes(study: Study, neighbors: int, reader: Reader) -> Callable[[int], Plan
             return Planes([], middle.flags, refused, "" if refused in NO_LOSS else REMEDY)
         low, high = max(0, i - neighbors), min(len(study.slices), i + neighbors + 1)
         series = [plane.hu[0] if plane.hu else None for plane in map(read, range(low, high))]
-        return middle._replace(hu=planes_around(series, i - low, neighbors))
+        cut = gate.cut(i)
+        flags = middle.flags if cut is None else (*middle.flags, cut)
+        return middle._replace(hu=planes_around(series, i - low, neighbors), flags=flags)
 
     return around

@@ -217,8 +217,11 @@ def _write(path: Path, rows: list[Row], columns: dict[str, type[pl.DataType]]) -
 
 
 def _report(folder: Path, source: Source, tables: _Tables, rows: list[Row]) -> Counts:
-    for row, study in list(zip(tables.studies, source.studies, strict=True))[: 0 if source.pictures else SHOWN_STUDIES]:
+    studies = [] if source.pictures else list(zip(tables.studies, source.studies, strict=True))
+    for row, study in studies[:SHOWN_STUDIES]:
         say(f"Study {_short(row['study'])}: {_describe(row, study)}")
+    if len(studies) > SHOWN_STUDIES:
+        say(f"... and {counted(len(studies) - SHOWN_STUDIES, 'more studies')}: all are in {STUDIES}")
     reasons: dict[str, int] = {}
     for row in rows:
         if row["not_scored"]:

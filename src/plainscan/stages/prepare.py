@@ -224,7 +224,7 @@ def _read(rows: list[Row]) -> Iterator[NDArray[Any] | SourceError]:
         return
     from plainscan.dicom.read import Place, read_slices  # pictures need no pydicom
 
-    for result in read_slices(Place(row["source"], row["path"], row["frame"]) for row in rows):
+    for result in read_slices(Place(row["source"], row["path"], row["frame"], row["instance_uid"]) for row in rows):
         yield result if isinstance(result, SourceError) else result.hu
 
 
