@@ -192,6 +192,23 @@ def write_disc_masks(folder: Path) -> None:
         np.save(path.with_name(mask_name(path.name)), np.where(small, 0b101, 0).astype(np.uint16))
 
 
+@pytest.mark.parametrize("augment", ["off", "usual"])
+def test_masks_teach_a_fine_network_whatever_is_augmented(tmp_path: Path, augment: str) -> None:
+    write_run(tmp_path, size=64)
+    write_disc_masks(tmp_path)
+    settings = SETTINGS.model_copy(update={"network": "resnet18-fine", "augment": augment})
+    trainer = Trainer(make_task(tmp_path, settings), CPU)
+    batch = trainer.task.slices.gather(np.arange(2))
+    masks = trainer._input(batch, 0)[1]
+    assert masks is not None
+    assert batch.masks is not None
+    grid, bits = masks.shape[-1], torch.from_numpy(batch.masks)
+    assert masks.shape == (2, len(FINDING_KEYS), grid, grid)
+    if augment == "off":  # where they lie, cell by cell
+        cells = torch.nn.functional.max_pool2d((bits[:, None] & 1).float(), 2, 2, padding=1)[..., :grid, :grid]
+        torch.testing.assert_close(masks[:, :1], cells, atol=1e-3, rtol=0)
+
+
 def test_a_fine_network_learns_from_masks_where_the_finding_is(tmp_path: Path) -> None:
     size = 64
     write_run(tmp_path, size=size)

@@ -71,7 +71,8 @@ USUAL: Final = Ranges()
 """For a department's own slices."""
 WIDE: Final = Ranges(30.0, 0.2, 0.1, 0.1, 0.5, 9.0, 0.12, 0.3, 6.0, 0.12, 0.5)
 """For weights that shall work on any department's slices."""
-RANGES: Final = {"usual": USUAL, "wide": WIDE}
+NONE: Final = Ranges(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+RANGES: Final = {"off": NONE, "usual": USUAL, "wide": WIDE}
 
 
 def draw(seed: int, epoch: int, rows: NDArray[np.int64], count: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:

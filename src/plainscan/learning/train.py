@@ -141,13 +141,10 @@ class Trainer:
         settings, device = self.settings, self.group.device
         hu = torch.from_numpy(batch.hu).to(device, non_blocking=True)
         size = side(epoch, settings, hu.shape[-1])
-        if settings.augment == "off":
-            image, masks = plain(resized(hu.float(), size), self.windows), None
-        else:
-            view = View(batch.rows, settings.seed, epoch, RANGES[settings.augment], size)
-            image = augmented(hu, self.windows, view)
-            masks = self._masks(batch, view)
-        return image.contiguous(memory_format=torch.channels_last), masks
+        view = View(batch.rows, settings.seed, epoch, RANGES[settings.augment], size)
+        as_it_is = settings.augment == "off"
+        image = plain(resized(hu.float(), size), self.windows) if as_it_is else augmented(hu, self.windows, view)
+        return image.contiguous(memory_format=torch.channels_last), self._masks(batch, view)
 
     def _masks(self, batch: Batch, view: View) -> Tensor | None:
         if batch.masks is None or not DESIGNS[self.settings.network].fine:
