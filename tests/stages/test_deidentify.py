@@ -237,6 +237,15 @@ def test_the_same_instance_twice_is_written_once(tmp_path: Path) -> None:
     assert [row["code"] for row in rows(run(tmp_path))].count("duplicate") == 1
 
 
+def test_a_damaged_copy_that_comes_first_does_not_keep_the_good_one_back(tmp_path: Path) -> None:
+    save_series(tmp_path / "in", 2)
+    source = min((tmp_path / "in").iterdir())
+    (source.parent / "a-copy.dcm").write_bytes(source.read_bytes()[:-100])
+    account = rows(out := run(tmp_path))
+    assert sorted(str(row["code"]) for row in account) == ["None", "None", "truncated_pixels"]
+    assert len(list(out.rglob("*.dcm"))) == 2
+
+
 def test_reports_go_out_under_the_new_study_and_only_with_their_images(tmp_path: Path) -> None:
     reports = tmp_path / "reports.csv"
     root = "1.2.826.0.1.3680043.8.498."

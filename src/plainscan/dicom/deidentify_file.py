@@ -52,7 +52,7 @@ LEFT_OUT: Final = {
     "burnt_in_text": "what looks like text stands in the pixels; --burnt-in mask blackens it",
     "no_face_plane": "a thin or reformatted series in which no brain was found to keep from the cut",
     "not_air": "masked pixels could not be written as air",
-    "duplicate": "an earlier file of the study has the same SOP Instance UID",
+    "duplicate": "an earlier file of the study with the same SOP Instance UID was written",
     "identifier_left": "an identifier of the study was still in the cleaned text",
     "report_without_study": "no image of its study is here, so nobody knows what to look for in it",
     **SR_LEFT_OUT,

@@ -144,7 +144,6 @@ def _file(task: Task, source: Source, known: Known, faces: Faces | None, seen: s
     try:
         if instance in seen:
             raise DicomError("a file again", code="duplicate")
-        seen.add(instance)
         if faces:
             done, face = _image(task, source, known, faces, task.out / file)
             named["face"] = face
@@ -154,6 +153,7 @@ def _file(task: Task, source: Source, known: Known, faces: Faces | None, seen: s
             raise DicomError("no image of its study", code="report_without_study")
     except (DicomError, MissingPartError) as error:
         return account_row(kind, code=error.code, named=named)
+    seen.add(instance)  # only now: a damaged copy must not keep a good one back
     return account_row(kind, done=done, named={**named, "file": file})
 
 
