@@ -288,7 +288,8 @@ def test_a_thin_series_loses_its_face_and_keeps_its_brain(tmp_path: Path) -> Non
 
 def test_a_thin_series_without_a_brain_to_spare_is_left_out_unless_faces_may_stay(tmp_path: Path) -> None:
     save_series(tmp_path / "in", 3, spacing=1.0)
-    assert {row["code"] for row in rows(run(tmp_path))} == {"no_face_plane"}
+    with pytest.raises(SourceError, match="nothing was written: 3 no_face_plane"):
+        run(tmp_path)
     deidentify.run(tmp_path / "kept", settings(tmp_path, deface=False))
     assert {row["face"] for row in rows(tmp_path / "kept")} == {"kept"}
 
@@ -296,7 +297,8 @@ def test_a_thin_series_without_a_brain_to_spare_is_left_out_unless_faces_may_sta
 def test_text_in_pixels_is_refused_or_masked(tmp_path: Path) -> None:
     hu, letters = drawn(make_study(np.random.default_rng(3), StudyOptions(size=256, slices=(1, 1))).hu[0], *TEXT)
     save(tmp_path / "in", "a.dcm", ct((hu + 1024).clip(0, 4095).astype(np.uint16)))
-    assert [row["code"] for row in rows(run(tmp_path, deface=False))] == ["burnt_in_text"]
+    with pytest.raises(SourceError, match="nothing was written: 1 burnt_in_text"):
+        run(tmp_path, deface=False)
     deidentify.run(tmp_path / "masked", settings(tmp_path, deface=False, burnt_in="mask"))
     path = next((tmp_path / "masked").rglob("*.dcm"))
     after = read_hu(str(path.parent), path.name).hu
@@ -316,7 +318,22 @@ def test_text_in_pixels_is_refused_or_masked(tmp_path: Path) -> None:
 )
 def test_what_may_hold_drawn_text_is_left_out(tags: dict[str, object], code: str, tmp_path: Path) -> None:
     save(tmp_path / "in", "a.dcm", ct(**tags))
-    assert [row["code"] for row in rows(run(tmp_path, deface=False))] == [code]
+    with pytest.raises(SourceError, match=f"nothing was written: 1 {code}"):
+        run(tmp_path, deface=False)
+    assert [row["code"] for row in rows(tmp_path / "out")] == [code]
+
+
+def test_nothing_written_ends_with_code_2_and_all_written_before_with_0(tmp_path: Path) -> None:
+    save(tmp_path / "in", "a.dcm", ct(Modality="OT"))
+    arguments = ["deidentify", str(tmp_path / "in"), str(tmp_path / "out"), "--key", str(tmp_path / "cohort.key")]
+    codes = []
+    for _ in range(2):
+        for _ in range(2):
+            with pytest.raises(SystemExit) as caught:
+                main(arguments)
+            codes.append(caught.value.code)
+        save_series(tmp_path / "in" / "good", 2, study=2)
+    assert codes == [2, 2, 0, 0]
 
 
 def test_the_command_takes_in_out_and_key(tmp_path: Path) -> None:

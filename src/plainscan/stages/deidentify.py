@@ -37,7 +37,8 @@ def run(folder: Path, settings: DeidentifySettings) -> Counts:
     """Write OUT, and what must not go with it beside the key.
 
     Raises:
-        SourceError: There is no such source, nothing in it to de-identify, or the key file is no key.
+        SourceError: There is no such source, nothing in it to de-identify, all of it was left out (the account then
+            says why), or the key file is no key.
         ReportError: A report's encoding or columns are wrong.
         StorageError: The key or the source lies where the results would, or OUT holds what is not ours.
     """
@@ -115,7 +116,22 @@ def _work(out: Path, records: Path, settings: DeidentifySettings, key: Key, *, i
         _write_reports(out / REPORTS, texts)
     write(from_rows(rows, DEIDENTIFIED).sort("kind", "file", "code", nulls_last=True), out, DEIDENTIFIED)
     write(from_rows([{**dict.fromkeys(LINKS.columns), **link} for link in links], LINKS), records, LINKS)
-    return _counts(rows, records)
+    counts = _counts(rows, records)
+    if not any(row["file"] for row in rows):
+        raise _none_written(settings.source, rows)
+    return counts
+
+
+def _none_written(source: Path, rows: Sequence[Row]) -> SourceError:
+    """All was left out: whoever reads the exit code alone must not take an empty folder for a copy."""
+    left_out = Counter(str(row["code"]) for row in rows)
+    return SourceError(
+        f"nothing was written: {', '.join(f'{count} {code}' for code, count in left_out.most_common())}",
+        where=str(source),
+        expected="at least one image or report that may go out",
+        remedy="docs/reference/exclusions.md says what each code means.",
+        code="nothing_written",
+    )
 
 
 def _nothing(source: Path, refused: int) -> SourceError:
