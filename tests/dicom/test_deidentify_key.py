@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import os
 import stat
 from pathlib import Path
 
@@ -21,6 +23,20 @@ def test_a_new_key_can_be_read_by_its_owner_alone_and_is_never_overwritten(tmp_p
         make_key(path)
     assert path.read_bytes() == before
     assert make_key(tmp_path / "other.key") != key
+
+
+def test_a_full_disk_leaves_no_half_written_key_and_names_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(handle: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StorageError, match=r"cohort\.key: No space left on device"):
+        make_key(tmp_path / "cohort.key")
+    assert not list(tmp_path.iterdir())
+    monkeypatch.undo()
+    make_key(tmp_path / "cohort.key")
 
 
 @pytest.mark.parametrize("text", ["", "not hexadecimal", "ab" * 31, "00" * 32, "\xff"])

@@ -129,8 +129,14 @@ def make_key(path: Path) -> Key:
         ) from error
     except OSError as error:
         raise storage_error(error, path) from error
-    with os.fdopen(handle, "w", encoding="ascii") as stream:
-        stream.write(secrets.token_hex(KEY_BYTES) + "\n")
+    try:
+        with os.fdopen(handle, "w", encoding="ascii") as stream:
+            stream.write(secrets.token_hex(KEY_BYTES) + "\n")
+            stream.flush()
+            os.fsync(stream.fileno())  # some disks say only here that they are full
+    except OSError as error:
+        path.unlink(missing_ok=True)  # half a key is none, and would be in the way of the next run
+        raise storage_error(error, path) from error
     return read_key(path)
 
 
