@@ -92,6 +92,13 @@ def run_folder(folder: Path, *, patients: int = 30, masks: bool = True, test_lab
     return folder
 
 
+def unread(folder: Path, lost: pl.Expr) -> None:
+    """Write a manifest of all prepared slices, and take some out of the prepared table, as if they were damaged."""
+    frame = tables.read(folder, tables.PREPARED)
+    tables.write(frame.select(list(tables.MANIFEST.columns)), folder, tables.MANIFEST)
+    tables.write(frame.filter(~lost), folder, tables.PREPARED)
+
+
 def _study(rng: np.random.Generator, slices: int) -> tuple[np.ndarray, np.ndarray]:
     y, x = np.mgrid[:SIZE, :SIZE] - SIZE / 2 + 0.5
     head = x**2 / 22**2 + y**2 / 28**2 < 1

@@ -226,6 +226,15 @@ def test_studies_of_one_class_leave_no_study_threshold_not_even_the_old_one(
     assert "one class only; no operating point at study level" in " ".join(capsys.readouterr().err.split())
 
 
+def test_studies_are_ill_by_slices_too_that_could_not_be_read(run: Path, tmp_path: Path) -> None:
+    first = pl.col("slice_index") == 0
+    rewrite(run, **{ANY_FINDING: pl.when(first).then(pl.lit(1, pl.Int8)).otherwise(ANY_FINDING)})
+    tiny.unread(run, first)
+    assert prepared(run, "tune").group_by("study_uid").agg(pl.col(ANY_FINDING).max())[ANY_FINDING].n_unique() == 2
+    card = made(run, bundle(tmp_path / "bundle"))
+    assert [point.level for point in card.operating_points if point.finding == ANY_FINDING] == ["slice"]
+
+
 @pytest.mark.parametrize(
     ("splits", "column", "error", "match"),
     [

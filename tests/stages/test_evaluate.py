@@ -294,6 +294,14 @@ def test_studies_spread_over_splits_are_not_judged_and_it_says_why(tmp_path: Pat
     assert "For whole studies the AUC is not estimable: split by image" in (folder / "report.html").read_text()
 
 
+def test_a_study_whose_positive_slices_could_not_be_read_is_no_negative(tmp_path: Path) -> None:
+    folder = tiny.run_folder(tmp_path / "r", patients=18)
+    ill = tables.read(folder, tables.PREPARED).filter(split="test", any_finding=1)["study_uid"]
+    tiny.unread(folder, (pl.col("study_uid") == ill[0]) & (pl.col(ANY_FINDING) == 1))
+    evaluate.run(folder, QUICK)
+    assert _figure(_metrics(folder), "auc", level="study")["n_positive"] == ill.n_unique()
+
+
 def test_the_level_that_was_asked_for_stands_at_the_plots(tmp_path: Path) -> None:
     folder = tiny.run_folder(tmp_path / "r", patients=18)
     evaluate.run(folder, QUICK.model_copy(update={"level": 0.975}))

@@ -15,6 +15,7 @@ from plainscan import tables
 from plainscan.bundle import MODEL_FILE, read_card, write_bundle
 from plainscan.config import EvaluateSettings, ImagesSettings, SplitSettings
 from plainscan.errors import BundleError, ConfigError, LabelError, LeakError, SplitError, TableError, UserError
+from plainscan.findings import ANY_FINDING
 from plainscan.stages import evaluate, images, split
 from plainscan.stages.lineage import PATIENTS, TUNED_ON, pseudonyms
 from plainscan.storage import file_hash
@@ -118,6 +119,19 @@ def test_a_score_is_that_of_the_one_scoring_path(labeled: Path, tmp_path: Path) 
     expected = score(load(bundle), shard[prepared["row"].to_numpy()]).probability[:, 0]
     found = tables.read(_results(run), tables.PREDICTIONS)["probability_any_finding"].to_numpy()
     assert np.array_equal(found, expected)
+
+
+def test_a_study_whose_positive_slices_could_not_be_read_is_no_negative(tmp_path: Path) -> None:
+    _pictures(tmp_path / "images")
+    source = ImagesSettings(source=tmp_path / "images", labels=tmp_path / "labels.csv", window=(40, 80))
+    images.run(tmp_path / "run", source)
+    for name in ("1_2.png", "1_3.png"):
+        (tmp_path / "images" / name).write_bytes(b"damaged")
+    evaluate.run(tmp_path / "run", _settings(_bundle(tmp_path / "bundle")))
+    metrics = json.loads((_results(tmp_path / "run") / "metrics.json").read_text())
+    assert metrics["counts"]["test_slices"] == SLICES * PATIENTS_IN_ALL - 2
+    of_studies = (e for e in metrics["figures"] if (e["figure"], e["level"]) == ("auc", "study"))
+    assert {e["finding"]: e["n_positive"] for e in of_studies}[ANY_FINDING] == PATIENTS_IN_ALL // 2
 
 
 def test_looks_are_counted_in_the_run_and_nothing_changed_is_no_look(labeled: Path, tmp_path: Path) -> None:

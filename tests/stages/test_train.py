@@ -25,7 +25,7 @@ from plainscan.stages import calibrate, train
 from plainscan.stages.lineage import PATIENTS, pseudonyms
 from plainscan.stages.tuning import choose_points, fit_calibration
 from plainscan.storage import file_hash
-from plainscan.tables import PREPARED, write
+from plainscan.tables import MANIFEST, PREPARED, write
 
 SETTINGS = TrainSettings(network="resnet18", epochs=4, batch=8, augment="off", learning_rate=1e-3, device="cpu")
 
@@ -196,6 +196,15 @@ def test_a_study_is_ill_when_a_slice_in_another_split_is() -> None:
     labels = np.zeros((3, len(FINDING_KEYS)), np.float32)
     (point,) = choose_points(frame.filter(pl.col("split") == "tune"), frame, probability, labels, 0.95)
     assert (point.level, point.threshold, point.n) == ("study", 0.5, 2)
+
+
+def test_a_study_is_ill_by_a_slice_too_that_could_not_be_read(tmp_path: Path) -> None:
+    frame = write_run(tmp_path)
+    well = pl.when(pl.col("study_uid") == "s6").then(0).otherwise(pl.col(ANY_FINDING)).cast(pl.Int8).alias(ANY_FINDING)
+    write(frame.with_columns(well), tmp_path, PREPARED)
+    write(frame.select(list(MANIFEST.columns)), tmp_path, MANIFEST)
+    train.run(tmp_path, SETTINGS.model_copy(update={"epochs": 1}))
+    assert {point.level for point in load(tmp_path / "model").card.operating_points} == {"slice"}
 
 
 def test_a_first_side_larger_than_the_slices_is_refused(tmp_path: Path) -> None:

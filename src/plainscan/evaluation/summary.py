@@ -50,19 +50,27 @@ class Judged:
     positive_patients: dict[str, int]
 
 
-def judge_all(frame: pl.DataFrame, elsewhere: Elsewhere, frozen: Frozen, counts: Counts, confidence: float) -> Judged:
+def judge_all(
+    frame: pl.DataFrame,
+    elsewhere: Elsewhere,
+    whole: pl.DataFrame,
+    frozen: Frozen,
+    counts: Counts,
+    confidence: float,
+) -> Judged:
     """Every finding, and any hemorrhage, at slice and study level.
 
     The latter is not estimable where studies are spread over splits.
 
     Args:
         frame: Predictions to judge, `tables.PREDICTIONS`.
-        elsewhere: Train and tune, for scores of place alone and for the labels of whole studies.
+        elsewhere: Train and tune, for scores of place alone.
+        whole: All slices of these studies, scored or not: a study's labels come from all of them.
         frozen: Of the bundle.
         counts: From ``bootstrap.draw``, one column per patient of ``frame``.
         confidence: Such as 0.95.
     """
-    cohort = _Cohort.of(frame, elsewhere, frozen)
+    cohort = _Cohort.of(frame, elsewhere, whole, frozen)
     kept = {finding: cohort.units(finding) for finding in JUDGED_KEYS}
     figures, patients = [], {}
     for finding, (at_slice, at_study) in kept.items():
@@ -92,15 +100,13 @@ class _Cohort:
     frozen: Frozen
 
     @classmethod
-    def of(cls, frame: pl.DataFrame, elsewhere: Elsewhere, frozen: Frozen) -> _Cohort:
-        columns = ["patient_id", "study_uid", *FINDING_KEYS]
-        others, ours = elsewhere.frame.select(*columns, "split"), frame.select(*columns, pl.lit("test").alias("split"))
-        everything = with_label(pl.concat([others, ours]))
+    def of(cls, frame: pl.DataFrame, elsewhere: Elsewhere, whole: pl.DataFrame, frozen: Frozen) -> _Cohort:
+        others, ours = elsewhere.frame.select("patient_id", "split"), frame.select("patient_id", split=pl.lit("test"))
         slices = with_score(with_label(frame))
-        found = studies(slices, frozen.aggregate, everything)
-        whole = split_unit(everything) == "patient"
+        found = studies(slices, frozen.aggregate, with_label(whole))
+        together = split_unit(pl.concat([others, ours])) == "patient"
         labeled = replace(elsewhere, frame=with_label(elsewhere.frame))
-        return cls(slices, found if whole else found.clear(), whole, labeled, frozen)
+        return cls(slices, found if together else found.clear(), together, labeled, frozen)
 
     def units(self, finding: str) -> tuple[Units, Units]:
         """Slices and studies of one finding."""

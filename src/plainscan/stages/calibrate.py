@@ -28,10 +28,10 @@ from plainscan.stages.leak import refuse_leaks
 from plainscan.stages.lineage import TUNED_ON, known_as, named, pseudonyms, say_if_unknown
 from plainscan.stages.quantize import checks, look, report
 from plainscan.stages.record import Counts, recorded, say
-from plainscan.stages.tuning import check_classes, choose_points, fit_calibration, row_logits, split_counts
+from plainscan.stages.tuning import check_classes, choose_points, every_slice, fit_calibration, row_logits, split_counts
 from plainscan.stages.twice import one_person
 from plainscan.storage import file_hash
-from plainscan.tables import PREPARED, SHARD_FOLDER, label_values, read
+from plainscan.tables import MANIFEST, PREPARED, SHARD_FOLDER, label_values, read
 
 CALIBRATED_FOLDER: Final = "calibrated"
 ENDING: Final = "-calibrated"  # of the bundle's name
@@ -64,7 +64,7 @@ def run(folder: Path, settings: CalibrateSettings) -> Counts:
         folder,
         settings,
         lambda: _work(folder, settings, bundle, card),
-        inputs=[PREPARED.path(folder), folder / SHARD_FOLDER, bundle],
+        inputs=[MANIFEST.path(folder), PREPARED.path(folder), folder / SHARD_FOLDER, bundle],
         outputs=[folder / CALIBRATED_FOLDER],
     )
 
@@ -81,7 +81,8 @@ def _work(folder: Path, settings: CalibrateSettings, bundle: Path, card: Card) -
     logits, labels = row_logits(Model(model, card), slices, rows, "calibrate"), label_values(rows)
     calibration = _else_before(fit_calibration(logits, labels, settings.splits), card)
     probability = calibrated(logits, calibration)
-    points = choose_points(rows, prepared, probability, labels, settings.target_sensitivity, settings.splits)
+    whole, target = every_slice(folder, prepared), settings.target_sensitivity
+    points = choose_points(rows, whole, probability, labels, target, settings.splits)
     origin = _origin(folder, settings, rows, card)
     made = card.model_copy(
         update={

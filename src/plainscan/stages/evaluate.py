@@ -39,6 +39,7 @@ from plainscan.stages.lineage import PATIENTS, TUNED_ON, check_trained_here, nam
 from plainscan.stages.looks import LOOKS_FILE, count_look
 from plainscan.stages.record import Counts, recorded, say, track
 from plainscan.stages.slices import decided_note
+from plainscan.stages.tuning import every_slice
 from plainscan.stages.twice import counted_twice, twice_limits, twice_warning
 from plainscan.storage import file_hash, whole_file
 
@@ -69,7 +70,7 @@ def run(folder: Path, settings: EvaluateSettings) -> Counts:
     """
     _need_study_extra()
     task = _task(folder, settings)
-    names = ("prepared.parquet", "prepared", "truth.parquet", *FLOWS)
+    names = ("manifest.parquet", "prepared.parquet", "prepared", "truth.parquet", *FLOWS)
     bundle = [task.bundle / CARD_FILE] if task.external else [task.bundle]
     outputs = [METRICS_FILE, REPORT_FILE, f"{tables.PREDICTIONS.name}.parquet"]
     counts = recorded(
@@ -244,7 +245,8 @@ def _judge(
         frozenset(FINDING_KEYS) - set(_uncalibrated(card)),
     )
     elsewhere = Elsewhere.of(_elsewhere(run_), predictions)
-    judged = summary.judge_all(predictions, elsewhere, frozen, counts, settings.level)
+    whole = every_slice(run_.folder, run_.prepared)
+    judged = summary.judge_all(predictions, elsewhere, whole, frozen, counts, settings.level)
     judging = evaluate_maps.Judging(
         *(run_.model, run_.task.bundle, run_.slices, run_.prepared),
         *(frozen.thresholds["slice", ANY_FINDING], rows, counts, settings.level),

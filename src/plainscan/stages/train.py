@@ -38,7 +38,7 @@ from plainscan.stages.lineage import (
     training_patients,
 )
 from plainscan.stages.record import Counts, fingerprint, recorded, say, track
-from plainscan.stages.tuning import check_classes, choose_points, fit_calibration, row_logits, split_counts
+from plainscan.stages.tuning import check_classes, choose_points, every_slice, fit_calibration, row_logits, split_counts
 from plainscan.storage import file_hash
 from plainscan.tables import MANIFEST, PREPARED, SHARD_FOLDER, SPLITS, label_values, read
 
@@ -93,7 +93,7 @@ def _lead(folder: Path, settings: TrainSettings, group: Group) -> Counts:
         group.agree(1)
         return _work(folder, settings, group)
 
-    inputs = [PREPARED.path(folder), folder / SHARD_FOLDER]
+    inputs = [MANIFEST.path(folder), PREPARED.path(folder), folder / SHARD_FOLDER]
     inputs += [] if settings.init is None else [located(settings.init)]
     outputs = [folder / MODEL_FOLDER, folder / TRAIN_FOLDER / "metrics.jsonl"]
     counts = recorded("train", folder, settings, work, inputs=inputs, outputs=outputs)
@@ -123,7 +123,8 @@ def _work(folder: Path, settings: TrainSettings, group: Group) -> Counts:
     tune = prepared.filter(pl.col("split") == "tune")
     logits, labels = row_logits(Model(model, card), RunSlices(folder), tune, "calibrate"), label_values(tune)
     calibration = fit_calibration(logits, labels)
-    points = choose_points(tune, prepared, calibrated(logits, calibration), labels, settings.target_sensitivity)
+    whole, target = every_slice(folder, prepared), settings.target_sensitivity
+    points = choose_points(tune, whole, calibrated(logits, calibration), labels, target)
     figures = _figures(logits, labels)
     provenance = _provenance(folder, settings, prepared) | {
         "precision": trainer.precision,

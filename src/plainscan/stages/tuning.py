@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -22,7 +23,7 @@ from plainscan.inference.engine import Model
 from plainscan.inference.held_out import RunSlices, row_place
 from plainscan.inference.predict import score, study_probability
 from plainscan.stages.record import say, track
-from plainscan.tables import PREPARED
+from plainscan.tables import MANIFEST, PREPARED, read
 
 
 def check_classes(rows: pl.DataFrame, source: str) -> None:
@@ -44,6 +45,18 @@ def check_classes(rows: pl.DataFrame, source: str) -> None:
             expected="slices with and slices without",
             remedy="Label more slices (`plainscan label --slices`), or split with another seed or larger shares.",
         )
+
+
+def every_slice(folder: Path, prepared: pl.DataFrame) -> pl.DataFrame:
+    """All slices of a run's studies with their labels: from the manifest, which also has those that nobody could read.
+
+    A run of `world` has none, and has prepared all that it made.
+
+    Args:
+        folder: The run folder.
+        prepared: Its prepared table.
+    """
+    return read(folder, MANIFEST) if MANIFEST.path(folder).is_file() else prepared
 
 
 def row_logits(model: Model, slices: RunSlices, rows: pl.DataFrame, label: str) -> NDArray[np.float32]:
@@ -85,7 +98,7 @@ def fit_calibration(
 
 def choose_points(
     rows: pl.DataFrame,
-    prepared: pl.DataFrame,
+    whole: pl.DataFrame,
     probability: NDArray[np.float64],
     labels: NDArray[np.float32],
     target: float,
@@ -95,7 +108,7 @@ def choose_points(
 
     Args:
         rows: The slices, of the prepared table.
-        prepared: All of that table: a study is ill or not as a whole, also by its slices in another split.
+        whole: From ``every_slice``: a study is ill or not as a whole, also by its slices in another split.
         probability: (slices, findings), calibrated.
         labels: (slices, findings): 1 present, 0 absent, NaN not known.
         target: Least sensitivity.
@@ -105,7 +118,7 @@ def choose_points(
     points = [choose("slice", key, probability[:, i], labels[:, i]) for i, key in enumerate(FINDING_KEYS)]
     studies = rows["study_uid"].to_numpy()
     groups = [np.flatnonzero(studies == uid) for uid in dict.fromkeys(studies)]
-    known = dict(study_labels(prepared).select("study_uid", ANY_FINDING).iter_rows())
+    known = dict(study_labels(whole).select("study_uid", ANY_FINDING).iter_rows())
     truth = np.array([known[uid] for uid in dict.fromkeys(studies)], np.float32)  # None becomes NaN
     study = np.array([study_probability(probability[g, 0]) for g in groups])
     points.append(choose("study", ANY_FINDING, study, truth))
