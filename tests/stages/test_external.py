@@ -17,7 +17,7 @@ from plainscan.config import EvaluateSettings, ImagesSettings, SplitSettings
 from plainscan.errors import BundleError, ConfigError, LabelError, LeakError, SplitError, TableError, UserError
 from plainscan.findings import ANY_FINDING
 from plainscan.stages import evaluate, images, split
-from plainscan.stages.lineage import PATIENTS, TUNED_ON, pseudonyms
+from plainscan.stages.lineage import PARTIAL, PATIENTS, TUNED_ON, pseudonyms
 from plainscan.storage import file_hash
 
 pytestmark = pytest.mark.slow
@@ -302,11 +302,15 @@ def test_a_report_says_what_other_patients_of_the_run_were_to_the_bundle(
     assert said in (_results(run) / "report.html").read_text()
 
 
-def test_a_bundle_that_does_not_name_its_patients_is_judged_with_a_warning(labeled: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("known", [{}, {PATIENTS: [], PARTIAL: True}])
+def test_a_bundle_that_does_not_name_all_its_patients_is_judged_with_a_warning(
+    labeled: Path, tmp_path: Path, known: dict[str, object]
+) -> None:
     run = _copy(labeled, tmp_path)
-    evaluate.run(run, _settings(_bundle(tmp_path / "bundle")))
-    warnings = json.loads((_results(run) / "metrics.json").read_text())["warnings"]
-    assert any("does not say which patients" in line for line in warnings)
+    evaluate.run(run, _settings(_bundle(tmp_path / "bundle", **known)))
+    metrics = json.loads((_results(run) / "metrics.json").read_text())
+    assert any("does not say which patients" in line for line in metrics["warnings"])
+    assert not metrics["external"]["names_patients"]
 
 
 def test_the_runs_own_model_is_not_external_and_is_never_judged_on_all_slices(labeled: Path, tmp_path: Path) -> None:

@@ -10,7 +10,19 @@ from tests.learning.toy import write_run
 from plainscan.bundle import read_card
 from plainscan.config import TrainSettings
 from plainscan.errors import BundleError, ConfigError, LeakError
-from plainscan.stages.lineage import PATIENTS, check_init, known_as, origin, pseudonyms, start_note, training_patients
+from plainscan.stages.lineage import (
+    PARTIAL,
+    PATIENTS,
+    check_init,
+    known_as,
+    names_all,
+    origin,
+    pseudonyms,
+    say_if_unknown,
+    start_note,
+    starts_unnamed,
+    training_patients,
+)
 from plainscan.storage import file_hash
 from plainscan.tables import COHORT, PREPARED, empty, read, write
 
@@ -77,6 +89,22 @@ def test_other_windows_are_said(
 def test_a_file_does_not_say_whom_it_has_seen(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     check_init(write_run(tmp_path / "run"), settings(tmp_path / "w.pth"))
     assert "does not say which patients it was trained on" in capsys.readouterr().err
+
+
+def test_a_list_of_patients_is_whole_only_where_that_of_the_start_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ship_tiny(tmp_path, monkeypatch, network="resnet18")
+    (tmp_path / "w.pth").write_bytes(b"weights")
+    whole = tiny_bundle(tmp_path / "whole", network="resnet18", provenance={PATIENTS: pseudonyms(["p99"])})
+    silent = tiny_bundle(tmp_path / "silent", network="resnet18", provenance={"seed": 1})
+    child = tiny_bundle(tmp_path / "child", network="resnet18", provenance={PATIENTS: ["a"], PARTIAL: True})
+    assert [starts_unnamed(init) for init in (None, "plainscan", whole)] == [False] * 3
+    assert [starts_unnamed(init) for init in (tmp_path / "w.pth", silent, child)] == [True] * 3
+    assert [names_all(read_card(path)) for path in (whole, silent, child)] == [True, False, False]
+    say_if_unknown(read_card(child), "score")
+    check_init(write_run(tmp_path / "run"), settings(child))
+    assert capsys.readouterr().err.count("does not say which patients it was trained on") == 2
 
 
 def test_a_bundle_that_has_seen_a_patient_of_tune_is_refused(tmp_path: Path) -> None:

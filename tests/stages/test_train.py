@@ -12,7 +12,7 @@ import pytest
 from tests.learning.toy import write_run
 
 from plainscan import bundle
-from plainscan.bundle import write_bundle, write_sums
+from plainscan.bundle import MODEL_FILE, write_bundle, write_sums
 from plainscan.config import CalibrateSettings, TrainSettings
 from plainscan.errors import ConfigError, LabelError, LeakError, MissingPartError
 from plainscan.findings import ANY_FINDING, FINDING_KEYS
@@ -22,7 +22,7 @@ from plainscan.inference.held_out import row_place
 from plainscan.inference.predict import calibrated, score
 from plainscan.learning.dataset import open_split
 from plainscan.stages import calibrate, train
-from plainscan.stages.lineage import PATIENTS, pseudonyms
+from plainscan.stages.lineage import PATIENTS, names_all, pseudonyms
 from plainscan.stages.tuning import choose_points, fit_calibration
 from plainscan.storage import file_hash
 from plainscan.tables import MANIFEST, PREPARED, write
@@ -145,6 +145,19 @@ def test_a_bundle_that_saw_tune_or_test_patients_starts_no_training(trained: Pat
         train.run(tmp_path, SETTINGS.model_copy(update={"init": trained / "model"}))
     assert caught.value.exit_code == 2
     assert not (tmp_path / "train").exists()
+
+
+def test_a_card_says_that_its_list_of_patients_is_not_whole_where_the_start_has_none(tmp_path: Path) -> None:
+    write_run(tmp_path)
+    train.run(tmp_path, SETTINGS.model_copy(update={"epochs": 1}))
+    first = load(tmp_path / "model")
+    assert names_all(first.card)
+    silent = first.card.model_copy(update={"provenance": {}})
+    write_bundle(tmp_path / "silent", (tmp_path / "model" / MODEL_FILE).read_bytes(), silent)
+    train.run(tmp_path, SETTINGS.model_copy(update={"epochs": 1, "init": tmp_path / "silent"}))
+    card = load(tmp_path / "model").card
+    assert not names_all(card)
+    assert card.provenance[PATIENTS] == pseudonyms(f"p{i}" for i in range(6))
 
 
 def test_patients_of_the_first_training_stay_in_the_second_card(trained: Path, tmp_path: Path) -> None:

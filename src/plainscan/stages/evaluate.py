@@ -35,7 +35,7 @@ from plainscan.stages.chain import check_fresh
 from plainscan.stages.external import Judgement, described, judged_on, make_ready
 from plainscan.stages.leak import accepted_note, refuse_leaks
 from plainscan.stages.leak_meter import meter_plot
-from plainscan.stages.lineage import PATIENTS, TUNED_ON, check_trained_here, named, start_note
+from plainscan.stages.lineage import PATIENTS, TUNED_ON, check_trained_here, names_all, start_note
 from plainscan.stages.looks import LOOKS_FILE, count_look
 from plainscan.stages.record import Counts, recorded, say, track
 from plainscan.stages.slices import decided_note
@@ -321,7 +321,7 @@ def _description(run_: _Run, predictions: pl.DataFrame) -> dict[str, Any]:
 
 
 def _unknown_patients(run_: _Run) -> list[str]:
-    if not run_.task.external or named(run_.model.card, PATIENTS) is not None:
+    if not run_.task.external or names_all(run_.model.card):
         return []
     return ["The bundle does not say which patients it was trained on: whether some are judged here is open."]
 

@@ -25,7 +25,7 @@ from plainscan.findings import FINDING_KEYS
 from plainscan.stages import prepare
 from plainscan.stages.chain import check_fresh
 from plainscan.stages.joined import as_joined
-from plainscan.stages.lineage import PATIENTS, TUNED_ON, known_as, named, pseudonyms
+from plainscan.stages.lineage import PATIENTS, TUNED_ON, known_as, named, names_all, pseudonyms
 from plainscan.stages.twice import one_person
 from plainscan.storage import file_hash
 from plainscan.tables import COHORT, LABELS, MANIFEST, PREPARED, SHARD_FOLDER, SLICE_KEY, read, write
@@ -142,7 +142,7 @@ def described(task: Judgement, split: str, card: Card) -> dict[str, Any] | None:
     """For `metrics.json`, what the run is to a bundle from elsewhere; None for the run's own model."""
     if not task.external:
         return None
-    return {"split": split, "names_patients": named(card, PATIENTS) is not None, **_made_here(task.home, card)}
+    return {"split": split, "names_patients": names_all(card), **_made_here(task.home, card)}
 
 
 def judged_on(external: Mapping[str, Any] | None) -> str:

@@ -24,6 +24,9 @@ from plainscan.storage import file_hash
 from plainscan.tables import COHORT, PREPARED, SLICE_KEY, read
 
 PATIENTS: Final = "training_patients_sha256"  # key in a card's provenance
+PARTIAL: Final = (
+    "training_patients_partial"  # true where the list cannot be whole: the start did not name all of its own
+)
 TUNED_ON: Final = "tuning_patients_sha256"  # the same of those on whom probabilities and thresholds were chosen
 FINE: Final = "-fine"  # ending of a network's name: the same trunk under another head
 _SALT: Final = "plainscan training patient\0"
@@ -48,9 +51,14 @@ def named(card: Card, key: str) -> set[str] | None:
     return set(known) if isinstance(known, list) else None
 
 
+def names_all(card: Card) -> bool:
+    """Whether a card names all patients that its weights have seen, also those of the weights they started from."""
+    return named(card, PATIENTS) is not None and not card.provenance.get(PARTIAL, False)
+
+
 def say_if_unknown(card: Card, stage: str) -> None:
-    """Tell the person at the terminal that a card does not say whom its weights have seen."""
-    if named(card, PATIENTS) is None:
+    """Tell the person at the terminal that a card does not say, or not of all, whom its weights have seen."""
+    if not names_all(card):
         say(f"{stage}: {card.name} does not say which patients it was trained on; whether some are here is open")
 
 
@@ -79,6 +87,14 @@ def training_patients(patients: pl.DataFrame, init: BundlePath | None) -> list[s
     return sorted({*pseudonyms(ours), *(_seen_by(card) or ())})
 
 
+def starts_unnamed(init: BundlePath | None) -> bool:
+    """Whether a training starts from weights that may have seen patients whom nobody names, such as those of a file."""
+    if init is None:
+        return False
+    card = _card_of(init)
+    return card is None or not names_all(card)
+
+
 def origin(init: BundlePath) -> dict[str, str]:
     """What a card says of the weights that a training started from: a name and a hash, no path of a machine.
 
@@ -95,7 +111,7 @@ def origin(init: BundlePath) -> dict[str, str]:
 def check_init(patients: pl.DataFrame, settings: TrainSettings) -> None:
     """Refuse weights to start from that are of another network, or have seen a patient of tune or test.
 
-    A weight file, or an old bundle, does not say whom it has seen.
+    A weight file, an old bundle, or one that started from such does not say of all whom it has seen.
 
     Args:
         patients: From ``known_as``.
@@ -112,11 +128,10 @@ def check_init(patients: pl.DataFrame, settings: TrainSettings) -> None:
     card = _card_of(init)
     if card is not None:
         _check_network(card, settings)
-    seen = _seen_by(card)
-    if seen is None:
+    if card is None or not names_all(card):
         say(f"train: {init} does not say which patients it was trained on; whether they are in tune or test is open")
     kept = patients.filter(pl.col("split").is_in(["tune", "test"]))["patient_id"].unique()
-    shared = set(seen or ()) & set(pseudonyms(kept))
+    shared = (_seen_by(card) or set()) & set(pseudonyms(kept))
     if shared:
         raise LeakError(
             f"this bundle was trained on {len(shared)} of {counted(len(kept), 'patient identifiers')} of tune and test",

@@ -29,12 +29,14 @@ from plainscan.inference.predict import calibrated, score
 from plainscan.stages.chain import check_fresh
 from plainscan.stages.leak import refuse_leaks
 from plainscan.stages.lineage import (
+    PARTIAL,
     PATIENTS,
     TUNED_ON,
     check_init,
     known_as,
     origin,
     pseudonyms,
+    starts_unnamed,
     training_patients,
 )
 from plainscan.stages.record import Counts, fingerprint, recorded, say, track
@@ -235,6 +237,7 @@ def _provenance(folder: Path, settings: TrainSettings, prepared: pl.DataFrame) -
     asked = settings.model_dump(mode="json")
     if settings.init is not None:
         asked["init"] = origin(settings.init)
+    partial = {PARTIAL: True} if starts_unnamed(settings.init) else {}
     manifest, known = MANIFEST.path(folder), known_as(folder, prepared)
     return {
         "manifest_sha256": file_hash(manifest) if manifest.is_file() else None,
@@ -242,6 +245,7 @@ def _provenance(folder: Path, settings: TrainSettings, prepared: pl.DataFrame) -
         "splits": {split: split_counts(prepared.filter(pl.col("split") == split)) for split in SPLITS},
         "settings": asked,
         PATIENTS: training_patients(known, settings.init),
+        **partial,
         TUNED_ON: pseudonyms(known.filter(pl.col("split") == "tune")["patient_id"]),
         "seed": settings.seed,
         "torch": importlib.metadata.version("torch"),
