@@ -76,6 +76,18 @@ def test_no_patient_is_learned_on_and_judged(split: str) -> None:
         assert one.day[learned].max() <= one.day[judged].min()
 
 
+@pytest.mark.parametrize(("split", "column"), [("scanner", "scanner"), ("time", "day")])
+def test_slices_that_may_be_of_the_side_that_is_judged_are_not_learned_on(split: str, column: str) -> None:
+    one = sample(1.0)
+    known = getattr(one, column).copy()
+    known[one.patient % 5 == 0] = -1
+    folds = folds_of(replace(one, **{column: known}), split, np.random.default_rng(0))
+    assert not isinstance(folds, str)
+    for learned, judged in folds:
+        assert known[learned].min() >= 0
+        assert known[judged].min() >= 0
+
+
 @pytest.mark.parametrize("split", ["image", "study", "patient"])
 def test_every_slice_is_judged_once(split: str) -> None:
     folds = folds_of(sample(1.0), split, np.random.default_rng(0))

@@ -78,10 +78,13 @@ def folds_of(sample: Sample, split: str, rng: np.random.Generator) -> Folds | st
 
 
 def _by_scanner(sample: Sample) -> Folds | str:
-    known = np.unique(sample.scanner[sample.scanner >= 0])
-    if known.size < 2:
-        return "one scanner" if known.size else "no scanner in the headers"
-    found = [_apart(sample, sample.scanner == scanner) for scanner in known]
+    """A scanner at a time; slices of an unknown one may be of that one, and are neither learned on nor judged."""
+    known = sample.scanner >= 0
+    scanners = np.unique(sample.scanner[known])
+    if scanners.size < 2:
+        return "one scanner" if scanners.size else "no scanner in the headers"
+    apart = [_apart(sample, sample.scanner == scanner) for scanner in scanners]
+    found = [(learned & known, judged) for learned, judged in apart]
     usable = [fold for fold in found if _both_classes(sample, fold)]
     return usable if len(usable) > 1 else "no two scanners with patients of both classes"
 
