@@ -51,6 +51,17 @@ def test_no_unit_gives_the_identity() -> None:
     assert fit_platt([], []) is IDENTITY
 
 
+@pytest.mark.parametrize("spread", [0.0, 1e-10])
+@pytest.mark.parametrize("logit", [0.0, 0.1, -4.2, 1e6])
+def test_logits_that_are_equal_up_to_rounding_give_the_identity(logit: float, spread: float) -> None:
+    scale = spread * max(1.0, abs(logit))
+    assert fit_platt([logit, logit, logit + scale, logit + scale], [0, 0, 1, 1]) is IDENTITY
+
+
+def test_logits_of_a_small_spread_are_fitted() -> None:
+    assert fit_platt([0.1, 0.1 + 1e-6, 0.1 + 2e-6, 0.1 + 3e-6], [0, 0, 1, 1]) is not IDENTITY
+
+
 def test_logits_that_fall_with_the_label_are_not_turned_round() -> None:
     assert fit_platt([3.0, 2.0, -2.0, -3.0], [0, 0, 1, 1]) is IDENTITY
 

@@ -192,8 +192,9 @@ def test_logits_that_do_not_rise_with_the_label_are_not_called_calibrated() -> N
     labels[:, 0], labels[:, 1] = np.arange(40) % 2, np.arange(40) % 2
     logits = np.zeros((40, len(FINDING_KEYS)), np.float32)
     logits[:, 0], logits[:, 1] = np.arange(40) % 2, -(np.arange(40) % 2)
+    labels[:, 3], logits[:, 3] = labels[:, 0], 0.1  # all alike
     found = fit_calibration(logits, labels)
-    assert [item.fitted_on for item in found[:3]] == ["tune", "none", "none"]
+    assert [item.fitted_on for item in found[:4]] == ["tune", "none", "none", "none"]
     assert (found[1].slope, found[1].intercept) == (1.0, 0.0)
 
 

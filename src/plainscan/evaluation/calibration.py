@@ -13,6 +13,7 @@ from plainscan.evaluation.strata import equal_width
 _STEPS: Final = 100
 _TOLERANCE: Final = 1e-10
 _RIDGE: Final = 1e-9
+_ALIKE: Final = 1e-9  # of the largest logit: a narrower spread is rounding
 
 
 class Platt(NamedTuple):
@@ -49,18 +50,18 @@ def fit_platt(logits: ArrayLike, labels: ArrayLike) -> Platt:
         labels: (units,), 0 or 1.
 
     Returns:
-        Slope and intercept. `IDENTITY` where nothing can be learned: one class is absent, or the logits do
-        not rise with the label (a slope of 0 or less would turn the ranking round).
+        Slope and intercept. `IDENTITY` where nothing can be learned: one class is absent, the logits are alike
+        up to rounding, or they do not rise with the label (a slope of 0 or less would turn the ranking round).
 
     >>> fit_platt([0.3, 2.0], [1, 1]) is IDENTITY
     True
     """
     x, positive = np.asarray(logits, np.float64), np.asarray(labels) == 1
     count = int(positive.sum())
-    if count in (0, x.size):
+    if count in (0, x.size) or np.ptp(x) <= _ALIKE * max(1.0, float(np.abs(x).max())):
         return IDENTITY
     target = np.where(positive, (count + 1) / (count + 2), 1 / (x.size - count + 2))
-    center, spread = float(x.mean()), float(x.std()) or 1.0
+    center, spread = float(x.mean()), float(x.std())
     design = np.stack([(x - center) / spread, np.ones_like(x)], axis=1)
     scaled_slope, scaled_intercept = _newton(design, target, np.array([1.0, np.log(count / (x.size - count))]))
     slope = float(scaled_slope / spread)
