@@ -12,9 +12,10 @@ from tests.inference.tiny_bundle import tiny_bundle
 from plainscan import tables
 from plainscan.config import EvaluateSettings, LeakSettings, SplitSettings, TrainSettings
 from plainscan.errors import LeakError, SourceError, TableError
-from plainscan.findings import FINDING_KEYS
+from plainscan.evaluation.bootstrap import Figure
+from plainscan.findings import ANY_FINDING, FINDING_KEYS
 from plainscan.stages import evaluate, leak, split, train
-from plainscan.stages.leak_meter import METER_FILE, METER_PICTURE, meter_plot
+from plainscan.stages.leak_meter import METER_FILE, METER_PICTURE, memory_words, meter_plot
 
 PEOPLE, SLICES = 30, 8
 SECRETS = ("Wang^Li", "QQ", "1.2.840.77.")
@@ -291,6 +292,21 @@ def test_a_leak_meter_that_cannot_be_made_says_what_its_labels_lack(
     tables.write(rows, tmp_path, tables.PREPARED)
     look(tmp_path, slices=4, model=tiny_bundle(tmp_path / "tiny"), resamples=20)
     assert "no leak meter: 30 patients with known labels, 0 of 240 slices with a finding" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (0.11, "of the AUC by image 0.110 (0.100 to 0.120) is not there by patient"),
+        (0.0, "the probe does no better by image than by patient: 0.000 (-0.010 to 0.010)"),
+        (-0.11, "the probe does no better by image than by patient: -0.110 (-0.120 to -0.100)"),
+        (None, "how much of the AUC by image is not there by patient: not estimable"),
+    ],
+)
+def test_a_difference_that_is_no_memory_is_not_called_so(value: float | None, said: str) -> None:
+    low, high = (None, None) if value is None else (value - 0.01, value + 0.01)
+    figure = Figure("auc_image_above_patient", ANY_FINDING, "slice", value, low, high, 9, 4, 3, 10, "")
+    assert memory_words(figure) == said
 
 
 def test_the_leak_meter_is_a_figure_with_what_cannot_be_made_in_words(tmp_path: Path) -> None:

@@ -64,8 +64,17 @@ def meter(
         made = f"{_words(true)}; one coin per patient {_words(coin)}"
         say(f"leak: {split:<8} {true.note if true.value is None else made}")
     memory = said["auc_image_above_patient"]
-    say(f"leak: of the AUC by image {_words(memory)} is not there by patient")
+    say(f"leak: {memory_words(memory)}")
     return {"image AUC above patient AUC": _words(memory)}
+
+
+def memory_words(figure: Figure) -> str:
+    """In words, by how much the AUC by image lies above that by patient; where it does not, nothing is memory."""
+    if figure.value is None:
+        return "how much of the AUC by image is not there by patient: not estimable"
+    if figure.value <= 0:
+        return f"the probe does no better by image than by patient: {_words(figure)}"
+    return f"of the AUC by image {_words(figure)} is not there by patient"
 
 
 def _sample(rows: pl.DataFrame, features: Floats, studies: pl.DataFrame) -> Sample:
