@@ -151,6 +151,18 @@ def test_a_reader_is_told_what_the_training_started_from(
     tmp_path: Path, start: dict[str, object], synthetic: bool, words: list[str]
 ) -> None:
     card = read_card(tiny_bundle(tmp_path)).model_copy(update={"provenance": {"settings": start}})
-    said = start_note(card, synthetic)
+    said = start_note(card, synthetic, external=False)
     assert len(said) == bool(words)
     assert all(word in said[0] for word in words)
+
+
+@pytest.mark.parametrize(
+    ("external", "begins"), [(False, "This training started from"), (True, "The bundle's training started from")]
+)
+def test_the_training_of_a_bundle_from_elsewhere_is_not_called_this_one(
+    tmp_path: Path, external: bool, begins: str
+) -> None:
+    start = {"settings": {"init": {"name": "plainscan"}}}
+    card = read_card(tiny_bundle(tmp_path)).model_copy(update={"provenance": start})
+    (said,) = start_note(card, synthetic=False, external=external)
+    assert said.startswith(f"{begins} the weights “plainscan”")

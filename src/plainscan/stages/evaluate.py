@@ -309,7 +309,7 @@ def _description(run_: _Run, predictions: pl.DataFrame) -> dict[str, Any]:
         "strata": summary.strata_words("the slices judged" if external else "train and tune"),
         "warnings": [
             *summary.warnings(unit, synthetic, splits, judged),
-            *start_note(card, synthetic),
+            *start_note(card, synthetic, external is not None),
             *_unknown_patients(run_),
             *decided_note(run_.test),
             *accepted_note(run_.task.folder),

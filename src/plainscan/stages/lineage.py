@@ -186,12 +186,19 @@ def check_trained_here(card: Card, folder: Path) -> None:
         )
 
 
-def start_note(card: Card, synthetic: bool) -> list[str]:
-    """What a reader must know of the weights that the training began with."""
+def start_note(card: Card, synthetic: bool, external: bool) -> list[str]:
+    """What a reader must know of the weights that the training began with.
+
+    Args:
+        card: The bundle's.
+        synthetic: It is judged on synthetic slices.
+        external: It was trained elsewhere.
+    """
     init = card.provenance.get("settings", {}).get("init")
     if not init:
         return []
-    said = f"This training started from the weights “{init['name']}”, not from random ones."
+    training = "The bundle's training" if external else "This training"
+    said = f"{training} started from the weights “{init['name']}”, not from random ones."
     if synthetic and init["name"] == SHIPPED:
         said += " They have seen many more synthetic studies of the same generator, so these figures flatter."
     return [said]
