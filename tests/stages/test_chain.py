@@ -2,15 +2,16 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from plainscan.config import EvaluateSettings, PrepareSettings, TrainSettings
-from plainscan.errors import TableError
+from plainscan.config import EvaluateSettings, LabelSettings, PrepareSettings, TrainSettings
+from plainscan.errors import LabelError, TableError
 from plainscan.stages import evaluate, prepare, train
 from plainscan.stages.chain import check_fresh
-from plainscan.stages.record import fingerprint
+from plainscan.stages.record import Counts, fingerprint, recorded
 
 STAGES = {
     "label": (["cohort.parquet", "reports.csv", "truth.parquet"], ["labels.parquet"]),
@@ -87,8 +88,6 @@ def test_tables_made_by_hand_pass(folder: Path) -> None:
     check_fresh(folder, "train")
     for path in folder.glob("*.run.json"):
         path.unlink()
-    (folder / "train" / "file").unlink()
-    (folder / "train").rmdir()
     check_fresh(folder, "evaluate")
 
 
@@ -98,11 +97,54 @@ def test_an_unreadable_record_says_nothing(folder: Path) -> None:
     check_fresh(folder, "prepare")
 
 
-def test_an_interrupted_training_leaves_no_model_to_judge(folder: Path) -> None:
-    (folder / "train.run.json").unlink()
-    check_fresh(folder, "train")
-    with pytest.raises(TableError, match=r"did not end.*Run `plainscan train` again"):
-        check_fresh(folder, "evaluate")
+@pytest.mark.parametrize(
+    ("stage", "made", "refused"),
+    [
+        ("label", "labels.parquet", ("split", "prepare", "evaluate")),
+        ("train", "model", ("evaluate",)),
+    ],
+)
+def test_what_a_stage_that_did_not_end_left_is_refused(
+    folder: Path, stage: str, made: str, refused: tuple[str, ...]
+) -> None:
+    (folder / f"{stage}.begun.json").write_text(json.dumps({"stage": stage, "makes": [made]}))
+    check_fresh(folder, "evaluate")  # with its record: the mark is older
+    (folder / f"{stage}.run.json").unlink()
+    check_fresh(folder, stage)
+    for later in refused:
+        with pytest.raises(TableError, match=f"`{stage}` did not end.*Run `plainscan {stage}` again") as caught:
+            check_fresh(folder, later)
+        assert caught.value.code == "stale"
+
+
+def test_a_stage_that_did_not_end_and_left_nothing_stops_no_other(folder: Path) -> None:
+    (folder / "slices.begun.json").write_text(json.dumps({"stage": "slices", "makes": ["slice_labels.parquet"]}))
+    check_fresh(folder, "evaluate")
+
+
+def test_labels_of_another_cohort_stay_refused_after_a_label_run_that_failed(tmp_path: Path) -> None:
+    cohort, labels, typed = (tmp_path / name for name in ("cohort.parquet", "labels.parquet", "typed.csv"))
+    cohort.write_text("first")
+    typed.write_text("right")
+
+    def label(work: Callable[[], Counts]) -> None:
+        recorded("label", tmp_path, LabelSettings(), work, inputs=[cohort, typed], outputs=[labels])
+
+    def fail() -> Counts:
+        raise LabelError("value '2'", where="labels.csv: row 2", expected="1 or 0")
+
+    label(lambda: {"characters": labels.write_text("of the first")})
+    typed.write_text("a typo")
+    with pytest.raises(LabelError):
+        label(fail)
+    check_fresh(tmp_path, "split")  # untouched and of this cohort
+    cohort.write_text("second")
+    with pytest.raises(LabelError):
+        label(fail)
+    with pytest.raises(TableError, match=r"changed since `label` read it.*Run `plainscan label` again"):
+        check_fresh(tmp_path, "split")
+    label(lambda: {"characters": labels.write_text("of the second")})
+    check_fresh(tmp_path, "split")
 
 
 def test_the_stages_ask_before_they_work(folder: Path) -> None:

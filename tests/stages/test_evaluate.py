@@ -222,8 +222,8 @@ def test_pseudonyms_of_patients_stay_in_the_bundle(tmp_path: Path, key: str) -> 
 
 def test_an_old_model_beside_an_interrupted_training_is_refused(tmp_path: Path) -> None:
     folder = tiny.run_folder(tmp_path / "r", patients=9)
-    (folder / "train").mkdir()
-    _refused(folder, TableError, r"training that began last did not end.*plainscan train")
+    (folder / "train.begun.json").write_text('{"makes": ["model"]}')
+    _refused(folder, TableError, r"`train` did not end.*plainscan train")
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"looks": [1]}', '{"looks": 3}'])

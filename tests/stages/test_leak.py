@@ -181,7 +181,7 @@ def test_neither_training_nor_judging_goes_on_while_a_pair_crosses(tmp_path: Pat
 
 def test_a_search_that_did_not_end_stops_training_for_its_table_is_of_an_earlier_split(tmp_path: Path) -> None:
     look(prepare(build(tmp_path)))
-    (tmp_path / "leak.run.json").unlink()  # a stage removes its record when it begins
+    (tmp_path / "leak.run.json").unlink()  # a stage takes its record away when it begins
     for stage, settings in ((train, TrainSettings()), (evaluate, EvaluateSettings())):
         with pytest.raises(TableError, match="did not end"):
             stage.run(tmp_path, settings)  # type: ignore[arg-type]

@@ -191,7 +191,7 @@ def test_a_source_without_a_usable_slice_still_says_why(tmp_path: Path, bundle: 
     rows = pl.read_csv(tmp_path / "out" / "predictions.csv")
     assert rows.select("file", "not_scored").rows() == [("a.dcm", "not_dicom")]
     assert pl.read_csv(tmp_path / "out" / "studies.csv").height == 0
-    assert leftovers(tmp_path / "out") == ["predictions.csv", "studies.csv"]
+    assert leftovers(tmp_path / "out") == ["predict.begun.json", "predictions.csv", "studies.csv"]
 
 
 def test_a_finding_that_was_never_calibrated_is_left_empty(study: Path, tmp_path: Path) -> None:
@@ -440,7 +440,7 @@ def test_a_run_that_ends_early_leaves_no_results_of_an_earlier_one(
     monkeypatch.setattr(overlay, "save", full)
     with pytest.raises(StorageError, match="no space left"):
         run(out, PredictSettings(source=study, model=bundle, threads=2))
-    assert leftovers(out) == []
+    assert leftovers(out) == ["predict.begun.json"]
 
 
 def test_only_our_own_old_heat_maps_are_removed(study: Path, bundle: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from rich.console import Console
 from plainscan.config import ScanSettings, SplitSettings
 from plainscan.errors import StorageError
 from plainscan.stages import record
-from plainscan.stages.record import Counts, fingerprint, recorded, refuse_inside, say, track
+from plainscan.stages.record import Counts, fingerprint, recorded, refuse_inside, say, track, unended
 
 
 class Work:
@@ -70,17 +70,57 @@ def test_other_rules_run_it_again(work: Work) -> None:
     assert work.runs == 2
 
 
-def test_a_stage_that_failed_leaves_no_record(work: Work) -> None:
+def test_a_stage_that_failed_after_it_touched_its_output_leaves_no_record_but_a_mark(work: Work) -> None:
     go(work)
 
     def fail() -> Counts:
+        (work.folder / "out.txt").write_text("half", encoding="utf-8")
         raise RuntimeError("no")
 
     with pytest.raises(RuntimeError):
         recorded("split", work.folder, SplitSettings(seed=9), fail, inputs=[], outputs=[work.folder / "out.txt"])
     assert not (work.folder / "split.run.json").exists()
+    assert unended(work.folder, "split") == ["out.txt"]
     go(work)
     assert work.runs == 2
+    assert unended(work.folder, "split") == []
+    assert not (work.folder / "split.begun.json").exists()
+
+
+def test_a_stage_that_failed_before_it_touched_an_output_leaves_its_record_as_it_was(work: Work) -> None:
+    go(work)
+    before = (work.folder / "split.run.json").read_bytes()
+
+    def fail() -> Counts:
+        assert not (work.folder / "split.run.json").exists()
+        assert unended(work.folder, "split") == ["out.txt"]
+        raise RuntimeError("a typo in a table")
+
+    with pytest.raises(RuntimeError):
+        recorded("split", work.folder, SplitSettings(seed=9), fail, inputs=[], outputs=[work.folder / "out.txt"])
+    assert (work.folder / "split.run.json").read_bytes() == before
+    assert not (work.folder / "split.begun.json").exists()
+    go(work)
+    assert work.runs == 1
+
+
+def test_a_stage_that_was_stopped_has_not_ended_until_it_succeeds(work: Work) -> None:
+    go(work)
+
+    def stop() -> Counts:
+        raise KeyboardInterrupt
+
+    def fail() -> Counts:
+        raise RuntimeError("a typo in a table")
+
+    for ending, error in ((stop, KeyboardInterrupt), (fail, RuntimeError)):
+        with pytest.raises(error):
+            recorded("split", work.folder, SplitSettings(seed=9), ending, inputs=[], outputs=[work.folder / "out.txt"])
+        assert not (work.folder / "split.run.json").exists()
+        assert unended(work.folder, "split") == ["out.txt"]
+    go(work)
+    assert work.runs == 2
+    assert unended(work.folder, "split") == []
 
 
 def test_a_record_that_is_not_json_is_no_record(work: Work) -> None:

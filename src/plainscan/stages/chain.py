@@ -11,17 +11,17 @@ from pathlib import Path
 from typing import Any, Final
 
 from plainscan.errors import TableError
-from plainscan.stages.record import fingerprint
+from plainscan.stages.record import fingerprint, unended
 from plainscan.tables import TABLES, TRUTH
 
-ORDER: Final = ("select", "label", "score", "slices", "split", "prepare", "leak", "train", "evaluate")
+ORDER: Final = ("images", "select", "label", "score", "slices", "split", "prepare", "leak", "train", "evaluate")
 # Folders are not held against records: their fingerprint holds times, which a copy of a run changes.
 _TABLES: Final = tuple(f"{table.name}.parquet" for table in TABLES if table is not TRUTH)
 _AGAIN: Final = "Run `plainscan {stage}` again, then the stages after it."
 
 
 def check_fresh(folder: Path, stage: str) -> None:
-    """Refuse a run folder in which a stage before this one read other tables than lie there now.
+    """Refuse a run folder in which a stage before this one did not end, or read other tables than lie there now.
 
     A table that was made or replaced by hand passes: a record speaks only for the tables it wrote.
 
@@ -33,6 +33,14 @@ def check_fresh(folder: Path, stage: str) -> None:
         TableError: Names the stage to run again.
     """
     for earlier in ORDER[: ORDER.index(stage)]:
+        for name in unended(folder, earlier):
+            raise TableError(
+                f"`{earlier}` did not end when it ran last; this is half made or of an earlier run",
+                where=str(folder / name),
+                expected="what a stage left that ended",
+                remedy=_AGAIN.format(stage=earlier),
+                code="stale",
+            )
         record = _record(folder, earlier)
         if _changed(folder, record, "outputs"):
             continue
@@ -44,8 +52,6 @@ def check_fresh(folder: Path, stage: str) -> None:
                 remedy=_AGAIN.format(stage=earlier),
                 code="stale",
             )
-    if stage == "evaluate":
-        _check_training_ended(folder)
 
 
 def _record(folder: Path, stage: str) -> dict[str, Any]:
@@ -65,16 +71,3 @@ def _changed(folder: Path, record: dict[str, Any], side: str) -> list[str]:
         for name, digest in pairs
         if name in _TABLES and (folder / name).is_file() and fingerprint(folder / name) != digest
     ]
-
-
-def _check_training_ended(folder: Path) -> None:
-    """A training removes its record when it begins: without one, the model beside its traces is an older one."""
-    begun, ended = (folder / "train").is_dir(), (folder / "train.run.json").is_file()
-    if begun and not ended and (folder / "model").is_dir():
-        raise TableError(
-            "the training that began last did not end; the model is of an earlier one",
-            where=str(folder / "model"),
-            expected="the model of the last training",
-            remedy=_AGAIN.format(stage="train"),
-            code="stale",
-        )

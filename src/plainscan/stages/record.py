@@ -4,8 +4,10 @@ A stage module has ``run(folder, settings) -> Counts``. Its body is wrapped by `
 
 1. makes the folder and locks it, so that two commands never write to one run folder at once;
 2. compares settings and input hashes with ``<stage>.run.json`` and skips when they and the outputs agree;
-3. removes the old record, so that an interrupted stage never looks whole;
+3. puts the mark ``<stage>.begun.json`` in the record's place, so that an interrupted stage never looks whole;
 4. runs the work and writes the new record: settings, input and output hashes, version, counts, wall time.
+
+A stage that fails before it touches what it makes, as on a typo in its input, leaves the old record in force.
 """
 
 from __future__ import annotations
@@ -198,21 +200,67 @@ def _lock(handle: int, folder: Path) -> None:
 
 def _recorded(path: Path, asked: dict[str, Any], work: Callable[[], Counts], outputs: Sequence[Path]) -> Counts:
     stage = asked["stage"]
-    known = _read(path)
-    if known and {key: known.get(key) for key in (*asked, "outputs")} == asked | {"outputs": _hashes(outputs)}:
+    known, before = _read(path), _hashes(outputs)
+    if known and {key: known.get(key) for key in (*asked, "outputs")} == asked | {"outputs": before}:
         say(f"{stage}: unchanged, skipped")
         return dict(known["counts"])
-    path.unlink(missing_ok=True)
     started = time.monotonic()
-    counts = work()
-    seconds = time.monotonic() - started
-    record = {**asked, "outputs": _hashes(outputs), "counts": counts, "wall_time_s": round(seconds, 2)}
-    with whole_file(path) as partial:
-        text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
-        partial.write_text(text, encoding="utf-8", errors="backslashreplace")
+    with _begun(path, stage, outputs, before):
+        counts = work()
+        seconds = time.monotonic() - started
+        record = {**asked, "outputs": _hashes(outputs), "counts": counts, "wall_time_s": round(seconds, 2)}
+        _write(path, record)
     said = [counted(value, key) for key, value in counts.items() if not isinstance(value, list)]
     say(f"{stage}: {', '.join(said)} ({seconds:.1f} s)")
     return counts
+
+
+@contextmanager
+def _begun(path: Path, stage: str, outputs: Sequence[Path], before: dict[str, str]) -> Iterator[None]:
+    """Put a mark in the record's place while a stage works; it stays when the stage does not end.
+
+    A stage that fails and has touched no output leaves record and mark as they were: the old record still speaks for
+    the tables that lie there. One that is stopped does not, as nobody asked for what an earlier run made.
+    """
+    mark, old = _mark(path.parent, stage), path.read_bytes() if path.is_file() else None
+    unended_before = old is None and mark.exists()
+    _write(mark, {"stage": stage, "plainscan": plainscan.__version__, "makes": [output.name for output in outputs]})
+    path.unlink(missing_ok=True)
+    try:
+        yield
+    except Exception:
+        with suppress(OSError):  # the mark stays
+            if not unended_before and _hashes(outputs) == before:
+                _put_back(path, old)
+                mark.unlink()
+        raise
+    mark.unlink()
+
+
+def _put_back(path: Path, old: bytes | None) -> None:
+    if old is None:
+        path.unlink(missing_ok=True)
+        return
+    with whole_file(path) as partial:
+        partial.write_bytes(old)
+
+
+def _mark(folder: Path, stage: str) -> Path:
+    return folder / f"{stage}.begun.json"
+
+
+def unended(folder: Path, stage: str) -> list[str]:
+    """What lies in a run folder of a stage that began there and did not end, by name."""
+    if (folder / f"{stage}.run.json").is_file():
+        return []
+    makes = (_read(_mark(folder, stage)) or {}).get("makes")
+    return [name for name in makes if (folder / str(name)).exists()] if isinstance(makes, list) else []
+
+
+def _write(path: Path, record: dict[str, Any]) -> None:
+    with whole_file(path) as partial:
+        text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
+        partial.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def _hashes(paths: Sequence[Path]) -> dict[str, str]:
