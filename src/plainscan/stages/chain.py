@@ -12,11 +12,12 @@ from typing import Any, Final
 
 from plainscan.errors import TableError
 from plainscan.stages.record import fingerprint, unended
-from plainscan.tables import TABLES, TRUTH
+from plainscan.tables import SLICE_LABELS, TABLES, TRUTH
 
 ORDER: Final = ("images", "select", "label", "score", "slices", "split", "prepare", "leak", "train", "evaluate")
 # Folders are not held against records: their fingerprint holds times, which a copy of a run changes.
 _TABLES: Final = tuple(f"{table.name}.parquet" for table in TABLES if table is not TRUTH)
+_OPTIONAL: Final = {"split": f"{SLICE_LABELS.name}.parquet"}  # what a stage reads where it is there
 _AGAIN: Final = "Run `plainscan {stage}` again, then the stages after it."
 
 
@@ -44,9 +45,9 @@ def check_fresh(folder: Path, stage: str) -> None:
         record = _record(folder, earlier)
         if _changed(folder, record, "outputs"):
             continue
-        for name in _changed(folder, record, "inputs"):
+        for name in (*_changed(folder, record, "inputs"), *_appeared(folder, earlier, record)):
             raise TableError(
-                f"changed since `{earlier}` read it",
+                f"new or changed since `{earlier}` read its tables",
                 where=str(folder / name),
                 expected="tables that belong together",
                 remedy=_AGAIN.format(stage=earlier),
@@ -71,3 +72,9 @@ def _changed(folder: Path, record: dict[str, Any], side: str) -> list[str]:
         for name, digest in pairs
         if name in _TABLES and (folder / name).is_file() and fingerprint(folder / name) != digest
     ]
+
+
+def _appeared(folder: Path, stage: str, record: dict[str, Any]) -> list[str]:
+    """A table that a stage would read now and that was not there when it ran."""
+    name, known = _OPTIONAL.get(stage), record.get("inputs")
+    return [name] if name and isinstance(known, dict) and name not in known and (folder / name).is_file() else []
