@@ -18,6 +18,7 @@ ORDER: Final = ("images", "select", "label", "score", "slices", "split", "prepar
 # Folders are not held against records: their fingerprint holds times, which a copy of a run changes.
 _TABLES: Final = tuple(f"{table.name}.parquet" for table in TABLES if table is not TRUTH)
 _OPTIONAL: Final = {"split": f"{SLICE_LABELS.name}.parquet"}  # what a stage reads where it is there
+_TOGETHER: Final = "tables that belong together"
 _AGAIN: Final = "Run `plainscan {stage}` again, then the stages after it."
 
 
@@ -35,24 +36,19 @@ def check_fresh(folder: Path, stage: str) -> None:
     """
     for earlier in ORDER[: ORDER.index(stage)]:
         for name in unended(folder, earlier):
-            raise TableError(
-                f"`{earlier}` did not end when it ran last; this is half made or of an earlier run",
-                where=str(folder / name),
-                expected="what a stage left that ended",
-                remedy=_AGAIN.format(stage=earlier),
-                code="stale",
-            )
+            found = f"`{earlier}` did not end when it ran last; this is half made or of an earlier run"
+            raise _stale(folder / name, found, "what a stage left that ended", earlier)
         record = _record(folder, earlier)
         if _changed(folder, record, "outputs"):
             continue
-        for name in (*_changed(folder, record, "inputs"), *_appeared(folder, earlier, record)):
-            raise TableError(
-                f"new or changed since `{earlier}` read its tables",
-                where=str(folder / name),
-                expected="tables that belong together",
-                remedy=_AGAIN.format(stage=earlier),
-                code="stale",
-            )
+        for name in _changed(folder, record, "inputs"):
+            raise _stale(folder / name, f"changed since `{earlier}` read it", _TOGETHER, earlier)
+        for name in _appeared(folder, earlier, record):
+            raise _stale(folder / name, f"new since `{earlier}` ran", _TOGETHER, earlier)
+
+
+def _stale(where: Path, found: str, expected: str, stage: str) -> TableError:
+    return TableError(found, where=str(where), expected=expected, remedy=_AGAIN.format(stage=stage), code="stale")
 
 
 def _record(folder: Path, stage: str) -> dict[str, Any]:
