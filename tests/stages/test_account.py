@@ -59,12 +59,13 @@ def test_the_page_lists_the_tables_of_the_run_and_names_nobody(run: Path) -> Non
 
 
 def test_labels_of_slices_are_counted_by_where_they_come_from(run: Path) -> None:
+    splits_of(run)
     labels = read(run, LABELS).with_columns(
         pl.Series("label_source", ["person"] * 5 + ["probability"] * 4 + [None] * 3, pl.String)
     )
     more = [pl.lit(None, SLICE_LABELS.columns[name]).alias(name) for name in SLICE_LABELS.columns if name not in labels]
     write(labels.with_columns(more), run, SLICE_LABELS)
-    splits_of(run)
+    splits_of(run)  # takes them
     (run / "slices.run.json").write_text('{"plainscan": "9.9"}', encoding="utf-8")
     account.run(run, AccountSettings())
     said = json.loads((run / "account.json").read_text(encoding="utf-8"))["measured"]
