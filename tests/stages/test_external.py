@@ -174,6 +174,19 @@ def test_unknown_labels_do_not_count(labeled: Path, tmp_path: Path) -> None:
     assert n["any_hemorrhage"] == some.filter(none | one).height < 54
 
 
+def test_all_slices_are_judged_by_the_labels_that_split_takes(labeled: Path, tmp_path: Path) -> None:
+    run = _copy(labeled, tmp_path)
+    labels = tables.read(run, tables.LABELS)
+    others = labels.with_columns(any_finding=1 - pl.col("any_finding"), subdural_hemorrhage=None)
+    more = [pl.lit(None, kind).alias(name) for name, kind in tables.SLICE_LABELS.columns.items()]
+    slices = others.with_columns(column for column in more if column.meta.output_name() not in labels.columns)
+    tables.write(slices.cast(dict(tables.SLICE_LABELS.columns)), run, tables.SLICE_LABELS)
+    evaluate.run(run, _settings(_bundle(tmp_path / "bundle")))
+    key = ["instance_uid", "any_finding"]
+    found = tables.read(_results(run), tables.PREDICTIONS).select(key).sort(key)
+    assert found.equals(others.select(key).cast({"any_finding": pl.Int8}).sort(key))
+
+
 def test_the_test_split_alone_is_judged_when_asked_for(labeled: Path, tmp_path: Path) -> None:
     run = _copy(labeled, tmp_path)
     split.run(run, SplitSettings(train=0.4, tune=0.2, test=0.4))

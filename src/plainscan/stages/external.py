@@ -26,9 +26,10 @@ from plainscan.stages import prepare
 from plainscan.stages.chain import check_fresh
 from plainscan.stages.joined import as_joined
 from plainscan.stages.lineage import PATIENTS, TUNED_ON, known_as, named, names_all, pseudonyms
+from plainscan.stages.split import labels_table, read_labels
 from plainscan.stages.twice import one_person
 from plainscan.storage import file_hash
-from plainscan.tables import COHORT, LABELS, MANIFEST, PREPARED, SHARD_FOLDER, SLICE_KEY, read, write
+from plainscan.tables import COHORT, MANIFEST, PREPARED, SHARD_FOLDER, SLICE_KEY, read, write
 
 LINKED: Final = ("cohort.parquet", "truth.parquet", "truth", "flow.svg")  # what judging reads of the run's
 
@@ -57,7 +58,7 @@ def make_ready(folder: Path, settings: EvaluateSettings) -> Judgement:
     """Choose the slices, refuse a bundle that has seen their patients, prepare them at its size.
 
     Args:
-        folder: The run folder; holds `cohort` and `labels`, for ``split = "test"`` also `manifest`.
+        folder: The run folder; holds `cohort` and `labels` (or `slice_labels`, as for `split`), for ``split = "test"`` also `manifest`.
         settings: With a `model`.
 
     Raises:
@@ -108,7 +109,7 @@ def _chosen(folder: Path, split: str) -> pl.DataFrame:
     """The manifest of the slices to judge, all of them in a split `test`."""
     if split == "all":
         check_fresh(folder, "split")
-        cohort, labels = as_joined(folder, read(folder, COHORT)), read(folder, LABELS)
+        cohort, labels = as_joined(folder, read(folder, COHORT)), read_labels(folder)
         labeled = cohort.join(labels, on=SLICE_KEY, how="left", maintain_order="left")
         slices = split_slices(labeled, {"test": 1.0}, "patient", 0)
     else:
@@ -116,7 +117,7 @@ def _chosen(folder: Path, split: str) -> pl.DataFrame:
     if slices.select(pl.all_horizontal(pl.col(key).is_null().all() for key in FINDING_KEYS)).item():
         raise LabelError(
             f"no label on any of {counted(slices.height, 'slices')}",
-            where=str(LABELS.path(folder)),
+            where=str(labels_table(folder).path(folder)),
             expected="slices with and slices without a finding",
             remedy="Run `plainscan label` with --slices or --reports.",
         )

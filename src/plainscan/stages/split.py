@@ -44,22 +44,30 @@ def run(folder: Path, settings: SplitSettings) -> Counts:
         settings,
         lambda: _work(folder, settings),
         inputs=[
-            *(COHORT.path(folder), _labels(folder).path(folder)),
+            *(COHORT.path(folder), labels_table(folder).path(folder)),
             *([] if settings.joined is None else [settings.joined]),
         ],
         outputs=[MANIFEST.path(folder)],
     )
 
 
-def _labels(folder: Path) -> Table:
+def labels_table(folder: Path) -> Table:
     """The last word on labels: what `slices` made of them, where it ran."""
     return SLICE_LABELS if SLICE_LABELS.path(folder).is_file() else LABELS
 
 
+def read_labels(folder: Path) -> pl.DataFrame:
+    """The labels that a split takes, with the columns of `labels` alone.
+
+    Raises:
+        TableError: The table is missing or not as declared.
+    """
+    return read(folder, labels_table(folder)).select(list(LABELS.columns))
+
+
 def _work(folder: Path, settings: SplitSettings) -> Counts:
     cohort = read(folder, COHORT)
-    labels = read(folder, _labels(folder)).select(list(LABELS.columns))
-    labeled = cohort.join(labels, on=SLICE_KEY, how="left", maintain_order="left")
+    labeled = cohort.join(read_labels(folder), on=SLICE_KEY, how="left", maintain_order="left")
     if labeled.get_column(ANY_FINDING).null_count() == len(labeled):
         raise SplitError(
             f"none of {counted(len(labeled), 'slices')} has a known {ANY_FINDING}",
