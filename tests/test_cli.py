@@ -34,7 +34,7 @@ def test_a_missing_table_exits_with_2_and_says_what_to_run_first(tmp_path: Path)
     done = run("split", str(tmp_path))
     assert done.returncode == 2
     assert "cohort.parquet: no such table" in done.stderr
-    assert "Run `plainscan select or images` first" in " ".join(done.stderr.split())
+    assert "Run `plainscan select` or `plainscan images` first" in " ".join(done.stderr.split())
 
 
 def test_no_run_folder_exits_with_2() -> None:

@@ -51,6 +51,16 @@ def test_two_rows_with_one_key_are_refused() -> None:
         tables.from_rows([label_row("a"), label_row("a")], tables.LABELS)
 
 
+def test_the_remedy_names_each_command_by_itself(tmp_path: Path) -> None:
+    with pytest.raises(TableError, match="Run `plainscan label` or `plainscan images` first"):
+        tables.read(tmp_path, tables.LABELS)
+    with pytest.raises(TableError, match="Run `plainscan split` first"):
+        tables.read(tmp_path, tables.MANIFEST)
+    (tmp_path / "labels.parquet").write_bytes(b"PAR1 not really")
+    with pytest.raises(TableError, match="Delete it and run `plainscan label` or `plainscan images` again"):
+        tables.read(tmp_path, tables.LABELS)
+
+
 def test_a_missing_or_broken_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(TableError, match=r"labels\.parquet: no such table"):
         tables.read(tmp_path, tables.LABELS)

@@ -124,6 +124,11 @@ class Table:
         """Where the table lies in a run folder."""
         return folder / f"{self.name}.parquet"
 
+    @property
+    def commands(self) -> str:
+        """The commands that write it, each as one may copy it."""
+        return " or ".join(f"`plainscan {stage}`" for stage in self.by.split(" or "))
+
 
 CATALOGUE: Final = Table("catalogue", "scan or images", {**_KEY, **_PIXELS, **_HEADER}, ("source", "path", "frame"))
 REJECTS: Final = Table(
@@ -366,7 +371,7 @@ def read(folder: Path, table: Table) -> pl.DataFrame:
             "no such table",
             where=str(path),
             expected=f"a run folder that holds {path.name}",
-            remedy=f"Run `plainscan {table.by}` first; `plainscan --help` lists the stages in order.",
+            remedy=f"Run {table.commands} first; `plainscan --help` lists the stages in order.",
         )
     try:
         frame = pl.read_parquet(path)
@@ -375,7 +380,7 @@ def read(folder: Path, table: Table) -> pl.DataFrame:
             "not a readable Parquet file",
             where=str(path),
             expected=table.name,
-            remedy=f"Delete it and run `plainscan {table.by}` again.",
+            remedy=f"Delete it and run {table.commands} again.",
         ) from error
     return check(frame, table)
 
