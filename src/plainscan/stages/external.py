@@ -58,7 +58,7 @@ def make_ready(folder: Path, settings: EvaluateSettings) -> Judgement:
     """Choose the slices, refuse a bundle that has seen their patients, prepare them at its size.
 
     Args:
-        folder: The run folder; holds `cohort` and the labels that `split` takes, for ``split = "test"`` also `manifest`.
+        folder: The run folder; holds `cohort` and labels as `split` takes them, for ``split = "test"`` also `manifest`.
         settings: With a `model`.
 
     Raises:
