@@ -57,6 +57,27 @@ def test_slices_that_were_left_out_are_counted() -> None:
     assert read_slice_labels(rows, COHORT, "l.csv", {"gone/old.dcm"}).outside == 1
 
 
+@pytest.mark.parametrize("other", ["gone/x.dcm", "z.zip::x.dcm", "x.dcm"])
+def test_a_bare_file_name_that_a_file_outside_the_cohort_shares_is_refused(other: str) -> None:
+    known = {*COHORT["instance_uid"], *COHORT["path"], other}
+    for name in ("x.dcm", other, "a/x.dcm"):
+        rows = [{"file": "b/y.dcm", "any": "1"}, {"file": name, "any": "1"}]
+        if name == "x.dcm":
+            with pytest.raises(LabelError, match=r"l\.csv: row 3: 2 files of that name.*path") as caught:
+                read_slice_labels(rows, COHORT, "l.csv", known)
+            assert caught.value.code == "ambiguous_file"
+        else:
+            found = read_slice_labels(rows, COHORT, "l.csv", known)
+            assert (len(found.labels), found.outside) == ((2, 0) if name == "a/x.dcm" else (1, 1))
+
+
+def test_an_instance_whose_file_is_named_by_its_uid_is_found() -> None:
+    cohort = COHORT.with_columns(path="a/" + pl.col("instance_uid"))
+    known = {*cohort["instance_uid"], *cohort["path"], "gone/1.1"}
+    for row in ({"instance_uid": "1.1", "any": "1"}, {"file": "1.2", "any": "1"}):
+        assert len(read_slice_labels([row], cohort, "l.csv", known).labels) == 1
+
+
 @pytest.mark.parametrize(
     ("rows", "message"),
     [

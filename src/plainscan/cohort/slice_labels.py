@@ -44,7 +44,8 @@ def read_slice_labels(
 
     Raises:
         LabelError: No row, no key or finding column, a value that is not 1, 0 or empty, an unknown or repeated slice,
-            or ``any_finding`` 0 beside a finding 1. The message names the row.
+            a file name that several known files share, or ``any_finding`` 0 beside a finding 1. The message names the
+            row.
     """
     if not rows:
         raise LabelError("no row below the header", where=where, expected="one row per slice", code="no_labels")
@@ -147,6 +148,10 @@ class _Slices:
             slice_key: SliceKey = (key[0], key[1], key[2], key[3])
             for name in {key[2], path, _file_name(path)}:
                 self._by_name[name].append(slice_key)
+        self._instances = frozenset(cohort["instance_uid"])
+        self._files: dict[str, set[str]] = defaultdict(set)  # by file name, in the cohort or not
+        for name in elsewhere.union(cohort["path"]):
+            self._files[_file_name(name)].add(name)
 
     def find(self, row: Row, where: str) -> SliceKey | None:
         """The slice's key; None for one that was left out of the cohort."""
@@ -156,6 +161,15 @@ class _Slices:
         frame = cells.get("frame", "")
         if frame:
             keys = [key for key in keys if str(key[3]) == frame]
+        files = set() if name in self._instances else self._files.get(name, set())
+        if keys and len(files) > 1:  # the row may mean a file that was left out, perhaps another patient's
+            raise LabelError(
+                f"{len(files)} files of that name",
+                where=where,
+                expected="an instance_uid, or a file as a path below the source",
+                remedy="Use the full path or the instance_uid.",
+                code="ambiguous_file",
+            )
         if len(keys) == 1:
             return keys[0]
         if not keys and name in self._elsewhere:
