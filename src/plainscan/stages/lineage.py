@@ -24,9 +24,7 @@ from plainscan.storage import file_hash
 from plainscan.tables import COHORT, PREPARED, SLICE_KEY, read
 
 PATIENTS: Final = "training_patients_sha256"  # key in a card's provenance
-PARTIAL: Final = (
-    "training_patients_partial"  # true where the list cannot be whole: the start did not name all of its own
-)
+PARTIAL: Final = "training_patients_partial"  # true where the list is not whole: the start did not name all its own
 TUNED_ON: Final = "tuning_patients_sha256"  # the same of those on whom probabilities and thresholds were chosen
 FINE: Final = "-fine"  # ending of a network's name: the same trunk under another head
 _SALT: Final = "plainscan training patient\0"
