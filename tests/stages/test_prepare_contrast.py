@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from tests.stages.tiny_study import write_slice
+from tests.stages.tiny_study import ROOT, write_slice
 
 from plainscan.config import PrepareSettings
 from plainscan.findings import FINDING_KEYS
@@ -24,7 +24,8 @@ def test_a_series_with_filled_vessels_is_left_out_and_a_plain_one_is_kept(tmp_pa
         for index, hu in enumerate(volume):
             name = f"{study}_{index}.dcm"
             write_slice(tmp_path / "in" / name, hu, index, study=study)
-            key = {"study_uid": f"1.{study}", "series_uid": "2", "instance_uid": f"3.{index}", "frame": 0}
+            instance = f"{ROOT}.{study}.1.{index + 1}"
+            key = {"study_uid": f"1.{study}", "series_uid": "2", "instance_uid": instance, "frame": 0}
             where = {"source": str(tmp_path / "in"), "path": name, "kind": "dicom"}
             rows.append(
                 {
