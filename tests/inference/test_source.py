@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pydicom
 import pytest
 from tests.inference.tiny_bundle import head_slice
 from tests.stages.tiny_study import ROOT, write_slice
 
+from plainscan.dicom.read import Reader
 from plainscan.dicom.scan import Scanned
 from plainscan.errors import SourceError
 from plainscan.inference.source import Source, collect
@@ -62,6 +64,23 @@ def test_a_folder_in_an_archive_is_one_too(tmp_path: Path) -> None:
                 archive.write(path, f"s{study}/{i}.dcm")
         archive.writestr("s2/4.dcm", b"")
     assert flags(collect(tmp_path / "a.zip")) == {f"{ROOT}.1": (), f"{ROOT}.2": ("incomplete",)}
+
+
+@pytest.mark.parametrize("change", ["pixels", "header", "damage"])
+def test_of_two_files_of_one_instance_those_that_differ_are_told(tmp_path: Path, change: str) -> None:
+    for i in range(4):
+        write_slice(tmp_path / f"{i}.dcm", head_slice(), i)
+    second = write_slice(tmp_path / "copy.dcm", head_slice(brain=0.38 if change == "pixels" else 0.40), 2)
+    if change == "header":
+        ds = pydicom.dcmread(second)
+        ds.InstitutionName = "EXPORTED AGAIN"
+        ds.save_as(second)
+    elif change == "damage":
+        second.write_bytes(second.read_bytes()[:-99])
+    (study,) = collect(tmp_path).studies
+    with Reader() as reader:
+        found = [item.read(reader)[1] for item in study.slices]
+    assert found == [(), (), ("conflicting_copies",) if change == "pixels" else (), ()]
 
 
 def test_every_file_that_is_looked_at_can_be_watched(tmp_path: Path) -> None:

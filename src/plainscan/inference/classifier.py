@@ -29,10 +29,11 @@ from plainscan.inference.context import Place, place_of, with_neighbors
 from plainscan.inference.gate import CUT, NO_LOSS
 from plainscan.inference.predict import calibrated, score, study_probability
 from plainscan.inference.result import Evidence, LeftOut, Origin, SliceDecision, SliceResult, StudyDecision, StudyResult
-from plainscan.inference.source import Planes, Slice, Source, Study, collect, planes
+from plainscan.inference.source import CONFLICT, Planes, Slice, Source, Study, collect, planes
 from plainscan.setting_types import SHIPPED, Engine, WindowPair, explain
 
-GAPS: Final = ("incomplete", "missing_block", *CUT)  # remarks of the selection and the gatekeeper: slices are missing
+# Remarks of the selection, the gatekeeper and the reading: slices are missing, or others may be the right ones.
+GAPS: Final = ("incomplete", "missing_block", *CUT, CONFLICT)
 FEWEST: Final = SelectSettings().minimum_slices  # fewer are a fragment of a head, as in `select`
 MOST_THREADS: Final = 256
 

@@ -7,7 +7,7 @@ nor its neighbors are known.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -25,12 +25,14 @@ from plainscan.dicom.files import is_empty, unlisted
 from plainscan.dicom.names import text_of
 from plainscan.dicom.read import Place, Reader
 from plainscan.dicom.scan import Scanned, gather, scan
-from plainscan.errors import SourceError, UserError
+from plainscan.errors import DicomError, SourceError, UserError
 from plainscan.inference.gate import NO_LOSS, REMEDY, SAMPLES, SeriesGate, Verdict, judge
 from plainscan.pictures import is_picture, list_files, list_pictures, read_picture
 from plainscan.setting_types import WindowPair
 
 Row = dict[str, object]
+Copies = dict[tuple[object, ...], list[Place]]
+CONFLICT: Final = "conflicting_copies"  # two files claim to be one slice and differ
 Watch = Callable[[Iterable[Scanned]], Iterable[Scanned]]
 # Rejects that may have been slices: what is not DICOM, or no image, was none.
 DAMAGED: Final = ("empty_file", "truncated_header", "no_uid", "bad_uid", "unreadable", "bad_zip", "zip_encrypted")
@@ -143,7 +145,8 @@ def _dicom(source: Path, watch: Watch) -> Source:
         )
     cohort, exclusions = select(catalogue, SelectSettings(minimum_slices=1))
     less = _beside_damage(catalogue, rejects)
-    studies = [_less(study_of(group), less) for _, group in cohort.group_by("study_uid", maintain_order=True)]
+    copies = _copies(catalogue, cohort)
+    studies = [_less(study_of(group, copies), less) for _, group in cohort.group_by("study_uid", maintain_order=True)]
     return Source(studies, [*_excluded(catalogue, cohort, exclusions), *map(_rejected, rejects.iter_rows(named=True))])
 
 
@@ -169,25 +172,47 @@ def _less(study: Study, damaged: set[object]) -> Study:
     return replace(study, flags=tuple(dict.fromkeys((*study.flags, "incomplete"))))
 
 
-def study_of(group: pl.DataFrame) -> Study:
-    """One study's rows of the cohort, DICOM or pictures, ready to be scored."""
+def _copies(catalogue: pl.DataFrame, cohort: pl.DataFrame) -> Copies:
+    """Other files with the instance of a chosen slice, by its key."""
+    key = list(tables.SLICE_KEY)
+    left = catalogue.join(cohort, on=list(tables.CATALOGUE.key), how="anti").join(cohort, on=key, how="semi")
+    found: Copies = {}
+    for row in left.iter_rows(named=True):
+        place = Place(row["source"], row["path"], row["frame"], row["instance_uid"])
+        found.setdefault(tuple(row[name] for name in key), []).append(place)
+    return found
+
+
+def study_of(group: pl.DataFrame, copies: Copies | None = None) -> Study:
+    """One study's rows of the cohort, DICOM or pictures, ready to be scored; see ``_copies``."""
     rows = group.sort("slice_index").to_dicts()
     flags = dict.fromkeys(flag for row in rows for flag in row["flags"] or ())
-    return Study([_cohort_slice(row) for row in rows], rows[0]["tilt_deg"], tuple(flags))
+    others = [(copies or {}).get(tuple(row[name] for name in tables.SLICE_KEY), []) for row in rows]
+    slices = [_cohort_slice(row, more) for row, more in zip(rows, others, strict=True)]
+    return Study(slices, rows[0]["tilt_deg"], tuple(flags))
 
 
-def _cohort_slice(row: Row) -> Slice:
+def _cohort_slice(row: Row, copies: Sequence[Place] = ()) -> Slice:
     def read(reader: Reader) -> tuple[HU, tuple[str, ...]]:
         if row["kind"] == "picture":
             window = Window(float(str(row["window_center_hu"])), float(str(row["window_width_hu"])))
             return read_picture(Path(str(row["source"])) / str(row["path"]), window), ()
         source, path, instance = (str(row[name]) for name in ("source", "path", "instance_uid"))
         pixels = reader.read(Place(source, path, int(str(row["frame"])), instance))
-        return pixels.hu, tuple(pixels.flags)
+        unlike = any(_differs(reader, copy, pixels.hu) for copy in copies)
+        return pixels.hu, (*pixels.flags, *([CONFLICT] if unlike else ()))
 
     named = _named(row, slice_index=row["slice_index"], slice_position_mm=row["slice_position_mm"])
     spacing = row["pixel_spacing_column_mm"]
     return Slice(named, read, float(spacing) if isinstance(spacing, float) else None)
+
+
+def _differs(reader: Reader, copy: Place, hu: HU) -> bool:
+    """Whether a file with the same instance shows something else; one that cannot be read shows nothing."""
+    try:
+        return not np.array_equal(reader.read(copy).hu, hu)
+    except DicomError:
+        return False
 
 
 def _excluded(catalogue: pl.DataFrame, cohort: pl.DataFrame, exclusions: pl.DataFrame) -> list[Row]:
