@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Iterable
 from typing import Final
 
 # Every noun that a count of ours is of, as one and as more.
@@ -52,3 +54,12 @@ def counted(number: float | str, what: str, form: str = "") -> str:
     if number == 1:
         what = _NOUN.sub(lambda found: ONE[found[0]], what, count=1)
     return f"{number:{form}} {what}"
+
+
+def tally(codes: Iterable[str]) -> str:
+    """How often each code comes, the commonest first.
+
+    >>> tally(["no_head", "not_ct", "not_ct"])
+    '2 not_ct, 1 no_head'
+    """
+    return ", ".join(f"{count} {code}" for code, count in Counter(codes).most_common())

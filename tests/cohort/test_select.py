@@ -13,7 +13,7 @@ from plainscan.cohort.rules import CONTRAST, PLAIN_SCAN, is_head_kernel, kernel_
 from plainscan.cohort.select import select
 from plainscan.config import SelectSettings
 from plainscan.dicom.scan import gather, scan
-from plainscan.tables import CATALOGUE, COHORT, EXCLUSIONS, check, from_rows
+from plainscan.tables import CATALOGUE, COHORT, EXCLUSIONS, REJECTS, check, from_rows
 
 Row = dict[str, Any]
 SETTINGS = SelectSettings()
@@ -98,6 +98,13 @@ def test_what_one_slice_says_of_the_scan_holds_for_its_volume(number: int, value
     cohort, exclusions = chosen(rows)
     assert cohort.is_empty()
     assert why(exclusions) == {"1.1.1": code}
+
+
+@pytest.mark.parametrize(("code", "flags"), [("empty_file", ["incomplete"]), ("not_dicom", [])])
+def test_a_file_beside_a_series_that_cannot_be_read_may_have_been_a_slice(code: str, flags: list[str]) -> None:
+    reject = {"source": "/archive", "path": "1.1/1/099", "code": code, "detail": "", "file_bytes": 0}
+    cohort, _ = select(from_rows(series(), CATALOGUE), SETTINGS, from_rows([reject], REJECTS))
+    assert cohort["flags"].to_list() == [flags] * 12
 
 
 def test_a_plain_series_is_chosen_lowest_slice_first() -> None:

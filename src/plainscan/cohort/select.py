@@ -9,7 +9,6 @@ No pixels are opened. Whose images they are is never guessed: a study that names
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
@@ -19,7 +18,7 @@ from plainscan.cohort import rules
 from plainscan.cohort.series import CODES, SERIES_FLAGS, Reason, Row, image_reason, volume_reason
 from plainscan.cohort.volumes import Volume, volumes
 from plainscan.config import SelectSettings
-from plainscan.counted import counted
+from plainscan.counted import counted, tally
 from plainscan.ct.geometry import PIXEL_MM, THICKNESS_MM
 from plainscan.tables import CATALOGUE, COHORT, EXCLUSIONS, empty
 
@@ -36,9 +35,15 @@ LOSSES: Final = (
     "unnamed_patient",
 )
 
+# Rejects that may have been slices: what is not DICOM, or no image, was none.
+DAMAGED: Final = (
+    *("empty_file", "truncated_header", "no_uid", "bad_uid", "too_many_frames", "unreadable"),
+    *("bad_zip", "zip_bomb", "zip_encrypted"),
+)
+
 FLAGS: Final = {
     **SERIES_FLAGS,
-    "incomplete": "slices of this series were left out",
+    "incomplete": "slices of this series were left out, or a file beside them could not be read",
     "no_patient_id": "the patient identifier is missing; the study UID stands in",
     "reformatted": "an axial reformat, not the original slices",
     "implausible_spacing": (
@@ -55,25 +60,47 @@ class Candidate(NamedTuple):
     flags: tuple[str, ...]
 
 
-def select(catalogue: pl.DataFrame, settings: SelectSettings) -> tuple[pl.DataFrame, pl.DataFrame]:
+def select(
+    catalogue: pl.DataFrame, settings: SelectSettings, rejects: pl.DataFrame | None = None
+) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Choose one series a study.
 
     Args:
         catalogue: The table ``catalogue``.
         settings: The section ``select``.
+        rejects: The table ``rejects``, where it is known.
 
     Returns:
         Rows for the tables ``cohort`` and ``exclusions``.
     """
+    damaged = set() if rejects is None else _beside_damage(catalogue, rejects)
     chosen, excluded = [empty(COHORT)], [empty(EXCLUSIONS)]
-    for _, study in (
+    for (uid,), study in (
         without_nonsense(catalogue).sort("study_uid", "path", "frame").group_by("study_uid", maintain_order=True)
     ):
         rows = study.to_dicts()
         slices, reasons = select_study(rows, settings)
+        if uid in damaged:
+            slices = [{**row, "flags": list(dict.fromkeys((*row["flags"], "incomplete")))} for row in slices]
         chosen.append(pl.DataFrame(slices, schema=COHORT.columns))
         excluded.append(pl.DataFrame(_exclusions(rows, reasons, nothing_left=not slices), schema=EXCLUSIONS.columns))
     return pl.concat(chosen), pl.concat(excluded)
+
+
+def _beside_damage(catalogue: pl.DataFrame, rejects: pl.DataFrame) -> set[object]:
+    """Studies that have a folder to themselves in which a file could not be read: it may have been a slice."""
+    folders = {_folder(path) for path in rejects.filter(pl.col("code").is_in(DAMAGED))["path"]}
+    owners: dict[str, set[object]] = {}
+    for path, study in catalogue.select("path", "study_uid").iter_rows() if folders else ():
+        if (folder := _folder(path)) in folders:
+            owners.setdefault(folder, set()).add(study)
+    return {study for studies in owners.values() if len(studies) == 1 for study in studies}
+
+
+def _folder(path: str) -> str:
+    """Of a file; of a member its ZIP and its folder in there."""
+    archive, inside, member = path.partition("::")
+    return archive + inside + member.rpartition("/")[0] if inside else path.rpartition("/")[0]
 
 
 def without_nonsense(catalogue: pl.DataFrame) -> pl.DataFrame:
@@ -238,8 +265,8 @@ def _exclusions(rows: list[dict[str, Any]], reasons: Reasons, *, nothing_left: b
     """One row for a series that was left out whole for one reason, else one for each image; one for a lost study."""
     found: list[dict[str, Any]] = []
     if nothing_left:
-        codes = Counter(reason.code for reason in reasons.values())
-        detail = ", ".join(f"{count} {code}" for code, count in codes.most_common())
+        codes = [reason.code for reason in reasons.values()]
+        detail = tally(codes)
         code = "several_patients" if "several_patients" in codes else "no_suitable_series"
         found.append({**_named(rows[0], 1), "level": "study", "code": code, "detail": detail})
         found[-1]["slices"] = len(rows)

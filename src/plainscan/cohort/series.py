@@ -126,15 +126,15 @@ def volume_reason(rows: Sequence[Row], place: Stack, minimum_slices: int) -> tup
         place: Their geometry.
         minimum_slices: As set.
     """
-    for row in _differing(rows):
+    said, flags = _differing(rows), dict[str, None]()
+    for row in said:
         if reason := _purpose(row) or _kernel(row):
             return reason, ()
-    flags: tuple[str, ...] = ()
-    for row in _differing(rows):
+    for row in said:
         is_head, detail, remarks = _body_part(row, place)
         if not is_head:
             return Reason("not_head", detail), ()
-        flags = tuple(dict.fromkeys((*flags, *remarks)))
+        flags |= dict.fromkeys(remarks)
     reason, more = _too_few(rows, place, minimum_slices)
     return reason, (*flags, *more)
 

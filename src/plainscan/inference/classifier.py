@@ -17,6 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from plainscan.bundle import Card
 from plainscan.config import SelectSettings
+from plainscan.counted import tally
 from plainscan.ct.prepare import head_box, prepare_slice
 from plainscan.ct.window import Window
 from plainscan.dicom.read import Reader
@@ -26,14 +27,14 @@ from plainscan.inference import engine as engines
 from plainscan.inference.ahead import ahead
 from plainscan.inference.arrays import Spacing, picture_study, volume_study
 from plainscan.inference.context import Place, place_of, with_neighbors
-from plainscan.inference.gate import CUT, NO_LOSS
+from plainscan.inference.gate import CUT_ABOVE, CUT_BELOW, NO_LOSS
 from plainscan.inference.predict import calibrated, score, study_probability
 from plainscan.inference.result import Evidence, LeftOut, Origin, SliceDecision, SliceResult, StudyDecision, StudyResult
 from plainscan.inference.source import CONFLICT, Planes, Slice, Source, Study, collect, planes
 from plainscan.setting_types import SHIPPED, Engine, WindowPair, explain
 
 # Remarks of the selection, the gatekeeper and the reading: slices are missing, or others may be the right ones.
-GAPS: Final = ("incomplete", "missing_block", *CUT, CONFLICT)
+GAPS: Final = ("incomplete", "missing_block", CUT_BELOW, CUT_ABOVE, CONFLICT)
 FEWEST: Final = SelectSettings().minimum_slices  # fewer are a fragment of a head, as in `select`
 MOST_THREADS: Final = 256
 
@@ -294,9 +295,8 @@ def _codes_of_head(codes: Sequence[str | None]) -> Sequence[str | None]:
 def _collected(path: Path, window: tuple[float, float] | None) -> Source:
     source = collect(path, None if window is None else _window(window))
     if not source.studies:
-        counts = Counter(str(row["not_scored"]) for row in source.left_out)
         raise SourceError(
-            f"nothing to score: {', '.join(f'{count} {code}' for code, count in counts.most_common())}",
+            f"nothing to score: {tally(str(row['not_scored']) for row in source.left_out)}",
             where=str(path),
             expected="at least one slice of a plain axial head CT",
             remedy="docs/reference/exclusions.md says what each code means.",

@@ -41,10 +41,7 @@ NOT_ANALYZED: Final = {
     **gate.REFUSALS,
 }
 NO_LOSS: Final = (NO_HEAD, OUTSIDE_BRAIN)  # at the ends of a series
-CUT: Final = {
-    "cut_below": "the lowest slice lies amid the head: the rest below is missing, blank, or in another series",
-    "cut_above": "the highest slice lies amid the head: the rest above is missing, blank, or in another series",
-}
+CUT_BELOW, CUT_ABOVE = "cut_below", "cut_above"  # remarks on a series that ends amid the head
 ANATOMY: Final = (gate.NO_SKULL, gate.NO_BRAIN, gate.NOT_ONE_HEAD, gate.NOT_FRAMED, gate.NOT_HEAD_SIZE)
 OF_THE_SERIES: Final = (gate.WRONG_VALUES, gate.SHARP)
 SERIES, SAMPLES, LEAST, CAP = 3, 9, 0.25, 0.6
@@ -155,15 +152,17 @@ class SeriesGate:
         return self._in_context(i, own) if own.code in ANATOMY or own.code == gate.CONTRAST else own.code
 
     def cut(self, i: int) -> str | None:
-        """Whether slice i, which is scored, ends the series amid the head; a key of ``CUT``."""
+        """At which end slice i, which is scored, ends the series amid the head; None where it does not."""
         own = self._verdict(i)
         if own is None or self._count < SERIES or self._series_code or not self._can_be_head(i):
             return None
-        if own.shown < AMID_HEAD * max(verdict.shown for verdict in self._known.values() if verdict):
+        below = any(map(self._shows, range(i - 1, -1, -1)))
+        if below and any(map(self._shows, range(i + 1, self._count))):
             return None
-        if not any(map(self._shows, range(i - 1, -1, -1))):
-            return "cut_below"
-        return None if any(map(self._shows, range(i + 1, self._count))) else "cut_above"
+        fullest = max(verdict.shown for verdict in self._known.values() if verdict)
+        if own.shown < AMID_HEAD * fullest:
+            return None
+        return CUT_ABOVE if below else CUT_BELOW
 
     def _shows(self, i: int) -> bool:
         """Whether there is anything but air on slice i, as far as it can be read."""

@@ -8,7 +8,7 @@ nor its neighbors are known.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -34,8 +34,6 @@ Row = dict[str, object]
 Copies = dict[tuple[object, ...], list[Place]]
 CONFLICT: Final = "conflicting_copies"  # two files claim to be one slice and differ
 Watch = Callable[[Iterable[Scanned]], Iterable[Scanned]]
-# Rejects that may have been slices: what is not DICOM, or no image, was none.
-DAMAGED: Final = ("empty_file", "truncated_header", "no_uid", "bad_uid", "unreadable", "bad_zip", "zip_encrypted")
 LEAST_KEPT: Final = 4 * SAMPLES  # slices of a series: those that the gatekeeper looks at first are then read once
 WINDOW_REMEDY: Final = (
     "State the window that was burnt in, such as --window 40 80 (in Python window=(40, 80)), and run again."
@@ -143,41 +141,18 @@ def _dicom(source: Path, watch: Watch) -> Source:
             expected="DICOM, or pictures with --window CENTER WIDTH",
             remedy=WINDOW_REMEDY,
         )
-    cohort, exclusions = select(catalogue, SelectSettings(minimum_slices=1))
-    less = _beside_damage(catalogue, rejects)
-    copies = _copies(catalogue, cohort)
-    studies = [_less(study_of(group, copies), less) for _, group in cohort.group_by("study_uid", maintain_order=True)]
-    return Source(studies, [*_excluded(catalogue, cohort, exclusions), *map(_rejected, rejects.iter_rows(named=True))])
+    cohort, exclusions = select(catalogue, SelectSettings(minimum_slices=1), rejects)
+    left = catalogue.join(cohort, on=list(tables.CATALOGUE.key), how="anti")  # a file may be there twice
+    copies = _copies(left, cohort)
+    studies = [study_of(group, copies) for _, group in cohort.group_by("study_uid", maintain_order=True)]
+    return Source(studies, [*_excluded(left, exclusions), *map(_rejected, rejects.iter_rows(named=True))])
 
 
-def _folder(path: str) -> str:
-    """Of a file; of a member its ZIP and its folder in there."""
-    archive, inside, member = path.partition("::")
-    return archive + inside + member.rpartition("/")[0] if inside else path.rpartition("/")[0]
-
-
-def _beside_damage(catalogue: pl.DataFrame, rejects: pl.DataFrame) -> set[object]:
-    """Studies that have a folder to themselves in which a file could not be read: it may have been a slice."""
-    folders = {_folder(path) for path in rejects.filter(pl.col("code").is_in(DAMAGED))["path"]}
-    owners: dict[str, set[object]] = {}
-    for path, study in catalogue.select("path", "study_uid").iter_rows() if folders else ():
-        if (folder := _folder(path)) in folders:
-            owners.setdefault(folder, set()).add(study)
-    return {study for studies in owners.values() if len(studies) == 1 for study in studies}
-
-
-def _less(study: Study, damaged: set[object]) -> Study:
-    if study.slices[0].row["study"] not in damaged:
-        return study
-    return replace(study, flags=tuple(dict.fromkeys((*study.flags, "incomplete"))))
-
-
-def _copies(catalogue: pl.DataFrame, cohort: pl.DataFrame) -> Copies:
-    """Other files with the instance of a chosen slice, by its key."""
+def _copies(left: pl.DataFrame, cohort: pl.DataFrame) -> Copies:
+    """Files that were not chosen and have the instance of a chosen slice, by its key."""
     key = list(tables.SLICE_KEY)
-    left = catalogue.join(cohort, on=list(tables.CATALOGUE.key), how="anti").join(cohort, on=key, how="semi")
     found: Copies = {}
-    for row in left.iter_rows(named=True):
+    for row in left.join(cohort, on=key, how="semi").iter_rows(named=True):
         place = Place(row["source"], row["path"], row["frame"], row["instance_uid"])
         found.setdefault(tuple(row[name] for name in key), []).append(place)
     return found
@@ -215,14 +190,13 @@ def _differs(reader: Reader, copy: Place, hu: HU) -> bool:
         return False
 
 
-def _excluded(catalogue: pl.DataFrame, cohort: pl.DataFrame, exclusions: pl.DataFrame) -> list[Row]:
-    """Rows of the catalogue that were not chosen, with the code of the narrowest exclusion that names them."""
+def _excluded(left: pl.DataFrame, exclusions: pl.DataFrame) -> list[Row]:
+    """The rows of the catalogue that were not chosen, with the code of the narrowest exclusion that names them."""
     reasons: dict[tuple[object, ...], str] = {}
     for row in exclusions.iter_rows(named=True):
         keys = {"study": 1, "series": 2, "instance": 4}
         key = tuple(row[name] for name in tables.SLICE_KEY[: keys[row["level"]]])
         reasons.setdefault(key, row["code"])
-    left = catalogue.join(cohort, on=list(tables.CATALOGUE.key), how="anti")  # a file may be there twice
     result = []
     for row in left.sort("path", "frame").iter_rows(named=True):
         key = tuple(row[name] for name in tables.SLICE_KEY)

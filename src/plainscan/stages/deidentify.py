@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from plainscan.config import DeidentifySettings
-from plainscan.counted import counted
+from plainscan.counted import counted, tally
 from plainscan.dicom.deidentify_key import Key, make_key, read_key
 from plainscan.dicom.files import Archive, count_files, locate, split_source
 from plainscan.dicom.scan import gather, scan
@@ -124,9 +124,8 @@ def _work(out: Path, records: Path, settings: DeidentifySettings, key: Key, *, i
 
 def _none_written(source: Path, rows: Sequence[Row]) -> SourceError:
     """All was left out: whoever reads the exit code alone must not take an empty folder for a copy."""
-    left_out = Counter(str(row["code"]) for row in rows)
     return SourceError(
-        f"nothing was written: {', '.join(f'{count} {code}' for code, count in left_out.most_common())}",
+        f"nothing was written: {tally(str(row['code']) for row in rows)}",
         where=str(source),
         expected="at least one image or report that may go out",
         remedy="docs/reference/exclusions.md says what each code means.",

@@ -61,6 +61,7 @@ COLUMN_OF: Final = {ANY_FINDING: "probability"}
 HEATMAP_NAME: Final = re.compile(r"[0-9a-f]{8}_[0-9a-f]{4}_[0-9]{3,}\.png")
 DIGITS: Final = 8  # of a probability in a CSV: enough to see on which side of the threshold it lies
 SHOWN_STUDIES: Final = 10
+RULES: Final = "predict-2"  # change it with any change that moves a decision or a remark
 
 
 def run(folder: Path, settings: PredictSettings) -> Counts:
@@ -85,6 +86,7 @@ def run(folder: Path, settings: PredictSettings) -> Counts:
         lambda: _work(folder, settings, bundle),
         inputs=[settings.source, bundle],
         outputs=[folder / PREDICTIONS, folder / STUDIES, folder / HEATMAPS],
+        rules=RULES,
     )
 
 

@@ -106,10 +106,10 @@ def measured_ranges(card: Card, model: bytes, slices: RunSlices, rows: pl.DataFr
     """
     names = measured_tensors(model)
     windows = [Window(*pair) for pair in card.windows]
-    look = probe(model, names)
+    values_of = probe(model, names)
     low, high = np.full(len(names), np.inf), np.full(len(names), -np.inf)
     for row in track(rows.to_dicts(), "measure"):
-        parts = look(network_input(slices.hu(row)[None], windows))
+        parts = values_of(network_input(slices.hu(row)[None], windows))
         low = np.minimum(low, [part.min() for part in parts])
         high = np.maximum(high, [part.max() for part in parts])
     return {name: (_short(a), _short(b)) for name, a, b in zip(names, low, high, strict=True)}

@@ -22,6 +22,7 @@ from plainscan.tables import CATALOGUE, COHORT, EXCLUSIONS, REJECTS, read, write
 FLOW_PICTURE: Final = "flow.svg"
 FLOW_DATA: Final = "flow.json"
 MOST_LINES: Final = 10
+RULES: Final = "select-2"  # change it with any change that moves what is chosen, a reason or a remark
 
 
 def run(folder: Path, settings: SelectSettings) -> Counts:
@@ -39,6 +40,7 @@ def run(folder: Path, settings: SelectSettings) -> Counts:
         lambda: _work(folder, settings),
         inputs=[CATALOGUE.path(folder), REJECTS.path(folder)],
         outputs=[*tables, folder / FLOW_PICTURE, folder / FLOW_DATA],
+        rules=RULES,
     )
 
 
@@ -53,7 +55,7 @@ def _work(folder: Path, settings: SelectSettings) -> Counts:
             code="no_images",
         )
     rejects = read(folder, REJECTS) if REJECTS.path(folder).is_file() else None
-    cohort, exclusions = select(catalogue, settings)
+    cohort, exclusions = select(catalogue, settings, rejects)
     write(cohort, folder, COHORT)
     write(exclusions, folder, EXCLUSIONS)
     found = flow(catalogue, cohort, exclusions, rejects, REJECT_CODES)
