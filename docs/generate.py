@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from model_card import page as model_card
+from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from plainscan.bundle import CARD_FILE, SHIPPED_FOLDER, read_card
@@ -32,6 +33,14 @@ from plainscan.tables import TABLES
 REFERENCE = Path(__file__).parent / "reference"
 MODEL_CARD = Path(__file__).parents[1] / "MODEL_CARD.md"
 SOURCE = Path(__file__).parents[1] / "src" / "plainscan"
+LIMITS = {  # of a number in a JSON schema, in words
+    "minimum": "from",
+    "exclusiveMinimum": "above",
+    "maximum": "to",
+    "exclusiveMaximum": "below",
+    "multipleOf": "in steps of",
+}
+MOST = 2**63 - 1  # as good as no limit
 NOTE = "<!-- Made from the code by `make docs`; do not edit. -->\n"
 
 
@@ -40,13 +49,13 @@ def config_page() -> str:
     lines = [NOTE, "# The configuration file\n"]
     lines.append("`plainscan run CONFIG.toml` reads it. An unknown key is an error. Paths are relative to where the")
     lines.append("command is run. A stage without a section does not run. `configs/` holds examples.\n")
-    lines += ["## At the top\n", *_table({n: f for n, f in Experiment.model_fields.items() if f.description})]
+    lines += ["## At the top\n", *_table(Experiment, [n for n, f in Experiment.model_fields.items() if f.description])]
     lines.append(
         "\nWith `[phantom]`, the keys `scan.source`, `label.reports` and `label.truth` default to what it made."
     )
     for stage, (section, _) in STAGES.items():
         if stage in Experiment.model_fields:
-            lines += [f"\n## [{stage}]\n", f"{_summary(section)}\n", *_table(dict(section.model_fields))]
+            lines += [f"\n## [{stage}]\n", f"{_summary(section)}\n", *_table(section, list(section.model_fields))]
     return "\n".join(lines) + "\n"
 
 
@@ -61,12 +70,12 @@ def command_page() -> str:
         "Exit codes: 0 done, 2 something that the caller can mend (the message says what), 1 a mistake of ours."
     )
     for stage, (section, positional) in STAGES.items():
-        options = {n: f for n, f in section.model_fields.items() if n not in positional}
+        options = [name for name in section.model_fields if name not in positional]
         words = " ".join(name.upper() for name in positional)
         required = "" if {"RUN", "OUT"} & {*positional} else " --out RUN"
         lines += [f"\n## plainscan {stage}\n", f"{_summary(section)}\n"]
         lines.append(f"```\nplainscan {' '.join(filter(None, [stage, words]))}{required} [OPTIONS]\n```\n")
-        lines += _table(options, flag=True)
+        lines += _table(section, options, flag=True)
     lines += ["\n## plainscan run\n", "```\nplainscan run CONFIG.toml\n```\n"]
     lines.append("Runs every stage that has a section in the file, in order. See [the configuration file](config.md).")
     lines += ["\n## plainscan explain\n", "```\nplainscan explain REPORTS --out PAGE.html\n```\n"]
@@ -165,11 +174,33 @@ def _summary(section: type[Section]) -> str:
     return (section.__doc__ or "").strip().splitlines()[0]
 
 
-def _table(fields: dict[str, Any], flag: bool = False) -> list[str]:
-    if not fields:
+def _table(section: type[BaseModel], names: list[str], flag: bool = False) -> list[str]:
+    if not names:
         return ["No options."]
-    head = ["| option | meaning | default |" if flag else "| key | meaning | default |", "|---|---|---|"]
-    return head + [f"| `{_name(n, flag)}` | {f.description} | {_default(f.default)} |" for n, f in fields.items()]
+    schema = section.model_json_schema()["properties"]
+    lines = [f"| {'option' if flag else 'key'} | meaning | values | default |", "|---|---|---|---|"]
+    for name in names:
+        found = section.model_fields[name]
+        values = f"or `--no-{_name(name, flag)[2:]}`" if flag and found.annotation is bool else _values(schema[name])
+        lines.append(f"| `{_name(name, flag)}` | {found.description} | {values} | {_default(found.default)} |")
+    return lines
+
+
+def _values(schema: dict[str, Any]) -> str:
+    """What a key takes, from its JSON schema: the words, the range, or the kind."""
+    if "anyOf" in schema:
+        return " or ".join(_values(kind) for kind in schema["anyOf"] if kind["type"] != "null")
+    if "enum" in schema or "const" in schema:
+        return ", ".join(f"`{value}`" for value in schema.get("enum", [schema.get("const")]))
+    if "prefixItems" in schema:
+        return f"[{', '.join(_values(part) for part in schema['prefixItems'])}]"
+    if schema["type"] == "array":
+        return f"list of {_values(schema['items'])}"
+    if schema["type"] == "boolean":
+        return "`true`, `false`"
+    kind = {"integer": "whole number", "number": "number", "string": "text"}[schema["type"]]
+    limits = [f"{word} {schema[key]:.12g}" for key, word in LIMITS.items() if abs(schema.get(key, MOST)) < MOST]
+    return " ".join(["path" if schema.get("format") == "path" else kind, *limits])
 
 
 def _name(name: str, flag: bool) -> str:
