@@ -50,7 +50,7 @@ paper: $(READY)  ## the 2020 study's cohort, split by image and by patient (long
 # A step asks for the same blocks of hundreds of megabytes again and again: glibc shall keep them, not give them back.
 weights: export MALLOC_MMAP_THRESHOLD_ = 8589934592
 weights: export MALLOC_TRIM_THRESHOLD_ = 17179869184
-weights: $(READY)  ## train the shipped weights again and put them in place (long: see configs/weights.toml); REAL=RUN checks int8 there too
+weights: $(READY)  ## train one more piece from the shipped weights and put it in their place (long: see configs/weights.toml); REAL=RUN checks int8 there too
 	$(BIN)/plainscan run configs/weights.toml
 	$(BIN)/python -m plainscan.stages.ship runs/weights configs/weights.toml docs/weights.toml
 	$(BIN)/python -m plainscan.stages.quantize plainscan runs/weights $(REAL)

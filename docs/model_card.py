@@ -110,6 +110,11 @@ def _learned(card: Card) -> str:
     text += "\n\n" + _splits(known.get("splits", {}))
     start = (known.get("settings") or {}).get("init")
     text += f"\n\nStart of training: {_start(start)}. Best epoch: {known.get('best_epoch', 'not known')}."
+    if "precision" in known:
+        text += f" Trained in {known['precision']}; where a recipe does not say, the machine decides."
+    if card.world and start is not None:
+        text += " Table and recipe are of the last piece alone: "
+        text += "[those before it](docs/decisions/0009-weights-in-pieces.md)."
     if chosen := known.get("calibrated"):
         text += f"\n\n{_chosen(chosen, card)}"
     if card.recipe:
@@ -138,7 +143,11 @@ def _chosen(chosen: dict[str, Any], card: Card) -> str:
 
 
 def _start(init: dict[str, Any] | None) -> str:
-    return "random weights" if init is None else f"{init.get('name')} (`{init.get('hash')}`)"
+    """The weights it began with: the name on their card where they had one, as others come with plainscan since."""
+    if init is None:
+        return "random weights"
+    world = f", `{init['world']}`" if "world" in init else ""
+    return f"{init.get('bundle', init.get('name'))} (`{init.get('hash')}`{world})"
 
 
 def _splits(splits: dict[str, dict[str, int]]) -> str:
@@ -236,7 +245,7 @@ def _rounding(change: dict[str, float]) -> str:
     )
 
 
-_ORIGINS = {"prepared_sha256": "table of the slices, SHA-256", "torch": "torch", "seed": "seed"}
+_ORIGINS = {"prepared_sha256": "table of the slices, SHA-256", "torch": "torch", "seed": "seed of the training"}
 
 
 def _section(title: str, lines: list[str]) -> str:
