@@ -111,6 +111,12 @@ def test_stages_are_frozen_only_with_weights_to_keep() -> None:
         config.make_section(config.TrainSettings, frozen=1)
 
 
+def test_a_share_is_kept_only_of_weights_to_start_from() -> None:
+    assert config.make_section(config.TrainSettings, init="plainscan", keep_init=0.5).keep_init == 0.5
+    with pytest.raises(ConfigError, match="keep_init keeps weights of init, and none is given"):
+        config.make_section(config.TrainSettings, keep_init=0.5)
+
+
 def test_a_phantom_whose_fewest_slices_are_above_its_most_is_refused() -> None:
     with pytest.raises(ConfigError, match="fewest slices, 10, are more than the most, 5"):
         config.make_section(config.PhantomSettings, slices=(10, 5))

@@ -293,6 +293,9 @@ class TrainSettings(Section):
     frozen: Annotated[int, Field(ge=0, le=4)] = Field(
         0, description="Stages of the trunk that keep the weights of init: quicker, and less to forget. 0: none."
     )
+    keep_init: Share = Field(
+        0.0, description="Share of init's weights in those that are kept: some forgets less of other scanners. 0: none."
+    )
     target_sensitivity: Share = Field(
         SENSITIVITY, description="Operating point: best specificity with at least this on tune."
     )
@@ -300,9 +303,11 @@ class TrainSettings(Section):
     seed: Seed = Field(2020, description="Same seed, same weights on the same machine.")
 
     @model_validator(mode="after")
-    def _frozen_has_a_start(self) -> TrainSettings:
+    def _what_is_kept_has_a_start(self) -> TrainSettings:
         if self.frozen and self.init is None:
             raise ValueError("frozen stages keep the weights of init, and none is given; set init, or frozen to 0")
+        if self.keep_init and self.init is None:
+            raise ValueError("keep_init keeps weights of init, and none is given; set init, or keep_init to 0")
         return self
 
 

@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from tests.learning.toy import constant_score, write_run
 
 from plainscan.config import TrainSettings
+from plainscan.errors import ConfigError
 from plainscan.findings import FINDING_KEYS
 from plainscan.learning import checkpoint
 from plainscan.learning.augment import plain
@@ -239,3 +240,23 @@ def test_frozen_stages_end_as_they_began_statistics_and_all_and_the_others_learn
     after = finish(make_task(tmp_path, settings))
     changed = {name.split(".")[0] for name, value in after.items() if not torch.equal(value, start[name])}
     assert changed == {"layer3", "layer4", "fc"}
+
+
+def test_half_of_the_start_is_kept_where_that_is_asked_for_without_training_anew(tmp_path: Path) -> None:
+    start = build(SETTINGS.network, 1, len(FINDING_KEYS), seed=5).state_dict()
+    save_file({name: value.contiguous() for name, value in start.items()}, tmp_path / "start.safetensors")
+    settings = SETTINGS.model_copy(update={"init": tmp_path / "start.safetensors"})
+    trained = finish(make_task(tmp_path, settings))
+    trainer = Trainer(make_task(tmp_path, settings.model_copy(update={"keep_init": 0.5})), CPU)
+    assert list(trainer.steps()) == []
+    for name, value in trainer.best().items():
+        expected = (trained[name] + start[name]) / 2 if value.is_floating_point() else trained[name]
+        torch.testing.assert_close(value, expected)
+
+
+def test_nothing_can_be_kept_of_a_start_with_another_head(tmp_path: Path) -> None:
+    start = build(SETTINGS.network, 1, 3, seed=5).state_dict()
+    save_file({name: value.contiguous() for name, value in start.items()}, tmp_path / "start.safetensors")
+    settings = SETTINGS.model_copy(update={"init": tmp_path / "start.safetensors", "keep_init": 0.5})
+    with pytest.raises(ConfigError, match="whose head is another"):
+        Trainer(make_task(tmp_path, settings), CPU)

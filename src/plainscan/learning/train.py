@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from plainscan.config import TrainSettings
 from plainscan.ct.window import Window
-from plainscan.errors import InternalError
+from plainscan.errors import ConfigError, InternalError
 from plainscan.learning import checkpoint
 from plainscan.learning.augment import RANGES, View, augmented, moved_masks, plain, resized
 from plainscan.learning.checkpoint import BEST_FILE, CHECKPOINT_FILE, Progress
@@ -28,7 +28,7 @@ from plainscan.learning.dataset import Batch, Slices, batches, steps_per_epoch
 from plainscan.learning.distributed import Group, pick_precision
 from plainscan.learning.loss import mask_loss, masked_loss, overlap_loss, positive_weights
 from plainscan.learning.network import DESIGNS, ResNet, build, frozen_parts
-from plainscan.learning.weights import load_into
+from plainscan.learning.weights import drawn_back, has_head_of, load_into, read_weights
 from plainscan.storage import whole_file
 
 State = dict[str, Tensor]
@@ -69,6 +69,7 @@ class Trainer:
         self.task, self.group, self.settings = task, group, task.settings
         self.windows = tuple(Window(*pair) for pair in task.settings.windows)
         self.model = _network(task).to(group.device)
+        self.start = _start(self.model, task.settings)
         self.frozen = frozen_parts(self.model, task.settings.frozen)
         for part in self.frozen:
             part.requires_grad_(False)
@@ -94,11 +95,11 @@ class Trainer:
             self.log.close()
 
     def best(self) -> State:
-        """Weights of the epoch with the best tuning score; rank 0 only."""
+        """Weights of the epoch with the best tuning score, with `keep_init` of the start in them; rank 0 only."""
         found = checkpoint.load(self.task.folder / BEST_FILE)
         if found is None:
             raise InternalError(f"no {BEST_FILE} after training")
-        return found[0]
+        return drawn_back(found[0], self.start, self.settings.keep_init) if self.start else found[0]
 
     def _epoch(self, epoch: int) -> Iterator[int]:
         self.parallel.train()
@@ -227,6 +228,25 @@ def _network(task: Task) -> ResNet:
     if settings.init is not None:
         load_into(model, settings.init)
     return model
+
+
+def _start(model: ResNet, settings: TrainSettings) -> State:
+    """What a network is before it is trained; nothing where none of it will be kept.
+
+    Raises:
+        ConfigError: Some is to be kept, and its head starts anew.
+    """
+    if settings.init is None or not settings.keep_init:
+        return {}
+    state = {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
+    if not has_head_of(read_weights(settings.init), state):
+        raise ConfigError(
+            f"{settings.keep_init:g} of weights whose head is another",
+            where="train.keep_init",
+            expected="an init with the head of train.network",
+            remedy="Set keep_init to 0, or train.network to the network of init.",
+        )
+    return state
 
 
 @contextmanager

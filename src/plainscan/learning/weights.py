@@ -2,6 +2,8 @@
 
 The trunk (``conv1``, ``bn1``, ``layer1`` to ``layer4``) must be the network's own. The head is taken when it is the
 same head for as many findings; else it starts anew.
+
+What was trained may be drawn back towards them (``drawn_back``).
 """
 
 from __future__ import annotations
@@ -91,6 +93,7 @@ def fit(weights: Mapping[str, Tensor], own: Mapping[str, Tensor], where: str) ->
     first, needed = given.get("conv1.weight"), own["conv1.weight"].shape[1]
     if first is not None and first.ndim == 4:
         given["conv1.weight"] = _for_channels(first, needed)
+    given = _convolved(given)
     _fit_head(given, own)
     counters = {key for key in own if key.endswith(COUNTER)}
     missing = sorted(set(own) - set(given) - counters)
@@ -105,6 +108,27 @@ def fit(weights: Mapping[str, Tensor], own: Mapping[str, Tensor], where: str) ->
             remedy="Is `train.network` the file's network?",
         )
     return {key: given.get(key, value) for key, value in own.items()}
+
+
+def has_head_of(weights: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> bool:
+    """Whether ``fit`` would take the head of these weights, too."""
+    return _head_shapes(_convolved(weights)) == _head_shapes(own)
+
+
+def drawn_back(trained: Mapping[str, Tensor], start: Mapping[str, Tensor], share: float) -> dict[str, Tensor]:
+    """Trained weights, drawn back towards those that they began with: often better on other data than either.
+
+    Wortsman et al., CVPR 2022 ("Robust fine-tuning of zero-shot models", there for all weights alike).
+
+    Args:
+        trained: A state dict.
+        start: Of the same network, before the training.
+        share: Of the start, [0, 1].
+    """
+    return {
+        key: torch.lerp(value, start[key].to(value), share) if value.is_floating_point() else value
+        for key, value in trained.items()
+    }
 
 
 def _for_channels(first: Tensor, needed: int) -> Tensor:
@@ -127,13 +151,16 @@ def _for_channels(first: Tensor, needed: int) -> Tensor:
 
 def _fit_head(given: dict[str, Tensor], own: Mapping[str, Tensor]) -> None:
     """Put the head that the network is to have into ``given``: all of the file's, or all of its own."""
-    weight = given.get("fc.weight")
-    if weight is not None and weight.ndim == 2:  # torchvision's linear layer is our 1 x 1 convolution
-        given["fc.weight"] = weight[:, :, None, None]
-    if _head_shapes(given) != _head_shapes(own):
+    if not has_head_of(given, own):
         for key in [key for key in given if not key.startswith(TRUNK)]:
             del given[key]
         given.update({key: value for key, value in own.items() if not key.startswith(TRUNK)})
+
+
+def _convolved(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """With torchvision's last linear layer as our 1 x 1 convolution."""
+    last = weights.get("fc.weight")
+    return {**weights, "fc.weight": last[:, :, None, None]} if last is not None and last.ndim == 2 else {**weights}
 
 
 def _head_shapes(state: Mapping[str, Tensor]) -> dict[str, torch.Size]:

@@ -173,8 +173,8 @@ def _check_side(settings: TrainSettings, slices: Slices) -> None:
 
 
 def _identity(folder: Path, settings: TrainSettings) -> str:
-    """Hash of everything that decides the weights; the threshold is chosen after them."""
-    decides = settings.model_dump_json(exclude={"target_sensitivity"})
+    """Hash of everything that decides the training; what is kept of it and the threshold are chosen after it."""
+    decides = settings.model_dump_json(exclude={"target_sensitivity", "keep_init"})
     parts = [plainscan.__version__, decides, fingerprint(PREPARED.path(folder))]
     parts.append(fingerprint(folder / SHARD_FOLDER))
     if settings.init is not None:
