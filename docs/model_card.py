@@ -138,7 +138,8 @@ def _chosen(chosen: dict[str, Any], card: Card) -> str:
     return (
         f"Probabilities and thresholds were chosen anew, without training, on {chosen['slices']} slices of "
         f"{chosen['patients']} {whose}, {chosen['any_finding']} of the slices with a finding; sensitivity asked for "
-        f"{chosen['target_sensitivity']:g}. Before that it was {chosen['bundle']}."
+        f"{chosen['target_sensitivity']:g}."
+        + (f" Before that it was {chosen['bundle']}." if chosen["bundle"] != card.name else "")
     )
 
 
