@@ -112,6 +112,8 @@ def _learned(card: Card) -> str:
     text += f"\n\nStart of training: {_start(start)}. Best epoch: {known.get('best_epoch', 'not known')}."
     if "precision" in known:
         text += f" Trained in {known['precision']}; where a recipe does not say, the machine decides."
+    if kept := (known.get("settings") or {}).get("keep_init"):
+        text += f" Then drawn back towards its start: {kept:g} of each weight is the start's."
     if card.world and start is not None:
         text += " Table and recipe are of the last piece alone: "
         text += "[those before it](docs/decisions/0009-weights-in-pieces.md)."
