@@ -245,7 +245,7 @@ def score_by_height(slices: Units, most: int = 1500) -> str:
         if slices.threshold is not None:
             ax.axhline(slices.threshold, color=BLUE, linewidth=1, label="frozen threshold")
         ax.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xlabel=_HEIGHT_LABEL, ylabel="probability of any finding")
-        ax.legend(loc="upper left")
+        ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, columnspacing=1)  # off the points
     return sheet.svg
 
 
