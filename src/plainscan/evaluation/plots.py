@@ -103,6 +103,11 @@ def _square(ax: Axes, x: str, y: str) -> None:
     ax.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xlabel=x, ylabel=y, aspect="equal")
 
 
+def _legend_above(ax: Axes, columns: int) -> None:
+    """A legend over the plot, where it covers no point."""
+    ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, columnspacing=1)
+
+
 def roc_curve(units: Units, counts: Counts) -> Weights:
     """Sensitivity on a grid of 101 false-positive rates, (resamples + 1, 101); rows lacking a class are NaN."""
     ranking = m.rank(units.probability, units.group.labels)
@@ -245,7 +250,7 @@ def score_by_height(slices: Units, most: int = 1500) -> str:
         if slices.threshold is not None:
             ax.axhline(slices.threshold, color=BLUE, linewidth=1, label="frozen threshold")
         ax.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xlabel=_HEIGHT_LABEL, ylabel="probability of any finding")
-        ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, columnspacing=1)  # off the points
+        _legend_above(ax, 3)
     return sheet.svg
 
 
@@ -275,7 +280,7 @@ def leak_meter(figures: Sequence[Mapping[str, Any]], splits: Mapping[str, str]) 
         ax.set_xticks(
             range(len(splits)), [f"{split}\n{fill(words, 18)}" for split, words in splits.items()], fontsize=8
         )
-        ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
+        _legend_above(ax, 2)
     return sheet.svg
 
 

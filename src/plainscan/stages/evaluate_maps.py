@@ -126,7 +126,7 @@ def _again(judging: Judging, test: pl.DataFrame, rng: np.random.Generator) -> tu
 def _described(card: Card) -> dict[str, Any]:
     """How the maps were read."""
     return {
-        "tolerance": f"{100 * TOLERANCE:.0f} % of the picture's side",
+        "tolerance": TOLERANCE,
         "iou_threshold": IOU_THRESHOLD,
         "grid_px": card.input_size,
         "energy": "odds" if card.pooling == "log_mean_exp" else "positive values",

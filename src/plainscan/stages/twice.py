@@ -124,7 +124,7 @@ def twice_limits(found: Mapping[str, Any]) -> list[str]:
     if unsearched := found["studies"] - found["searched"]:
         said.append(
             f"Whether one person is judged under two patient identifiers was not looked for in {unsearched} of "
-            f"{counted(found['studies'], 'studies')}: plainscan leak looks for them."
+            f"{counted(found['studies'], 'studies')}: plainscan leak looks for that."
         )
     if found["hints"]:
         said.append(
