@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from plainscan.learning.loss import HEAVIEST, SPOT_CELLS, mask_loss, masked_loss, overlap_loss, positive_weights
 
@@ -22,6 +24,36 @@ def test_unknown_labels_have_no_loss_and_no_gradient() -> None:
 
 def test_nothing_known_is_zero() -> None:
     assert masked_loss(torch.ones(2, 3), torch.full((2, 3), NAN), torch.ones(3)).item() == 0
+
+
+def mean_over(parts: list[slice], counts: Callable[[slice], Tensor]) -> Callable[[Tensor], Tensor]:
+    """What a group of processes with one part of a batch each would answer, whichever of them asks."""
+    every = torch.stack([counts(part) for part in parts]).float().mean(0)
+    return lambda own: every
+
+
+def test_two_processes_with_unlike_numbers_of_known_labels_learn_what_one_with_all_slices_learns() -> None:
+    labels = torch.tensor([[1, NAN, NAN], [NAN, 0, NAN], [1, 0, 1], [0, 1, 0.0]])
+    weights, parts = torch.tensor([2.0, 3.0, 1.0]), [slice(0, 2), slice(2, 4)]
+    logits = torch.linspace(-2, 2, 12).reshape(4, 3).requires_grad_()
+    (whole,) = torch.autograd.grad(masked_loss(logits, labels, weights), logits)
+    known = ~labels.isnan()
+    average = mean_over(parts, lambda part: torch.stack([known[part, 0].sum(), known[part, 1:].sum()]))
+    losses = [masked_loss(logits[part], labels[part], weights, average) for part in parts]
+    (mean,) = torch.autograd.grad(torch.stack(losses).mean(), logits)
+    torch.testing.assert_close(mean, whole)
+
+
+def test_two_processes_with_unlike_numbers_of_masks_learn_what_one_with_all_slices_learns() -> None:
+    maps = torch.linspace(-2, 2, 4 * 3 * 4).reshape(4, 3, 2, 2).requires_grad_()
+    masks = torch.zeros(4, 3, 2, 2)
+    masks[0, :2, 0, 0] = masks[2, 0, 1] = masks[3, [0, 2]] = 1.0
+    parts, shown = [slice(0, 2), slice(2, 4)], masks.sum((2, 3)) > 0
+    (whole,) = torch.autograd.grad(overlap_loss(maps, masks), maps)
+    average = mean_over(parts, lambda part: torch.stack([shown[part, 0].sum(), shown[part, 1:].sum()]))
+    losses = [overlap_loss(maps[part], masks[part], average) for part in parts]
+    (mean,) = torch.autograd.grad(torch.stack(losses).mean(), maps)
+    torch.testing.assert_close(mean, whole)
 
 
 def test_any_finding_counts_as_much_as_all_others_together() -> None:

@@ -246,8 +246,20 @@ def test_without_torch_it_says_what_to_install(tmp_path: Path, monkeypatch: pyte
 LAUNCHED = """
 import sys
 from pathlib import Path
+import torch
+from plainscan.learning.distributed import Group
 from plainscan.stages import train
 from tests.stages.test_train import SETTINGS
+average = Group.average
+def checked(group, counts):
+    every = [torch.zeros_like(counts) for _ in range(group.world)]
+    torch.distributed.all_gather(every, counts)
+    found = average(group, counts)
+    torch.testing.assert_close(found, torch.stack(every).mean(0))
+    with Path(sys.argv[1], f"averaged-{group.rank}").open("a") as stream:
+        print(group.world, file=stream)
+    return found
+Group.average = checked
 train.run(Path(sys.argv[1]), SETTINGS.model_copy(update={"epochs": int(sys.argv[2])}))
 """
 
@@ -269,6 +281,7 @@ def launch(folder: Path, epochs: int) -> str:
 def test_torchrun_on_two_processes_leaves_one_bundle_and_then_skips(tmp_path: Path) -> None:
     write_run(tmp_path)
     launch(tmp_path, epochs=1)
+    assert [(tmp_path / f"averaged-{rank}").read_text() for rank in (0, 1)] == ["2\n" * 3] * 2  # at each step
     lines = [json.loads(line) for line in (tmp_path / "train" / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines if "loss" in line] == [1, 2, 3]
     assert load(tmp_path / "model").card.provenance["splits"]["train"]["slices"] == 24

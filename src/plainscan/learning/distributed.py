@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 import torch
-from torch import distributed, nn
+from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from plainscan.errors import ConfigError
@@ -39,6 +39,14 @@ class Group:
             return model
         ids = [self.device] if self.device.type == "cuda" else None
         return DistributedDataParallel(model, device_ids=ids)
+
+    def average(self, counts: Tensor) -> Tensor:
+        """The mean of each number over the group, of the same shape, on every rank; waits for all."""
+        if self.world == 1:
+            return counts
+        total = counts.clone()
+        distributed.all_reduce(total)
+        return total / self.world
 
     def agree(self, number: int) -> int:
         """Rank 0's number, on every rank; waits for all."""

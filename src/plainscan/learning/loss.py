@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeAlias
 
 import numpy as np
 import torch
@@ -12,6 +13,13 @@ from torch.nn import functional
 
 HEAVIEST: Final = 8.0  # a rarer finding would make single slices rule the batch
 SPOT_CELLS: Final = 16  # a false spot of so many cells weighs as much as a finding that was missed altogether
+_NOTHING: Final = 1e-6  # below any mean count but 0, where the sum is 0 too
+Average: TypeAlias = Callable[[Tensor], Tensor]
+"""The mean of counts over the processes that share a batch; each of them sees other slices."""
+
+
+def _alone(counts: Tensor) -> Tensor:
+    return counts
 
 
 def positive_weights(labels: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -33,13 +41,14 @@ def positive_weights(labels: NDArray[np.float32]) -> NDArray[np.float32]:
     return weights
 
 
-def masked_loss(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
+def masked_loss(logits: Tensor, labels: Tensor, weights: Tensor, average: Average = _alone) -> Tensor:
     """Cross-entropy of ``any_finding`` plus the mean over the other findings; each label counts where it is known.
 
     Args:
         logits: (slices, findings), any float type.
         labels: (slices, findings), float32: 1, 0, NaN.
         weights: (findings,), float32: weight of a positive.
+        average: Over the processes, of the counts that the sums are divided by.
 
     Returns:
         A scalar, float32; 0 where nothing is known.
@@ -47,9 +56,13 @@ def masked_loss(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
     known = ~labels.isnan()
     target = torch.where(known, labels, 0.0)
     each = functional.binary_cross_entropy_with_logits(logits.float(), target, pos_weight=weights, reduction="none")
-    each = each * known
-    first = each[:, 0].sum() / known[:, 0].sum().clamp(min=1)
-    return first + each[:, 1:].sum() / known[:, 1:].sum().clamp(min=1)
+    return _first_and_others(each * known, known, average)
+
+
+def _first_and_others(each: Tensor, counted: Tensor, average: Average) -> Tensor:
+    """Sum of ``any_finding`` and sum of the others, (slices, findings), each over how many there are."""
+    counts = average(torch.stack([counted[:, 0].sum(), counted[:, 1:].sum()]).float()).clamp(min=_NOTHING)
+    return each[:, 0].sum() / counts[0] + each[:, 1:].sum() / counts[1]
 
 
 def mask_loss(maps: Tensor, masks: Tensor, weights: Tensor) -> Tensor:
@@ -72,7 +85,7 @@ def mask_loss(maps: Tensor, masks: Tensor, weights: Tensor) -> Tensor:
     return by_finding[0] + by_finding[1:].mean()
 
 
-def overlap_loss(maps: Tensor, masks: Tensor) -> Tensor:
+def overlap_loss(maps: Tensor, masks: Tensor, average: Average = _alone) -> Tensor:
     """How far the outlines are off where a finding is: one less the soft Dice coefficient (Milletari et al. 2016).
 
     ``mask_loss`` asks whether a finding was seen, and lets a large one be seen in part; this asks for all of it and no
@@ -81,6 +94,7 @@ def overlap_loss(maps: Tensor, masks: Tensor) -> Tensor:
     Args:
         maps: (slices, findings, grid, grid), log odds.
         masks: (slices, findings, grid, grid), float32, share of each cell that the finding fills, [0, 1].
+        average: As in ``masked_loss``.
 
     Returns:
         A scalar, float32, [0, 2]: the mean over slices that show ``any_finding``, plus the mean over all pairs of a
@@ -90,5 +104,4 @@ def overlap_loss(maps: Tensor, masks: Tensor) -> Tensor:
     both, either = (probability * masks).sum((2, 3)), (probability + masks).sum((2, 3))
     shown = masks.sum((2, 3)) > 0
     off = torch.where(shown, 1 - 2 * both / either.clamp(min=1e-6), 0.0)
-    first, others = shown[:, 0].sum().clamp(min=1), shown[:, 1:].sum().clamp(min=1)
-    return off[:, 0].sum() / first + off[:, 1:].sum() / others
+    return _first_and_others(off, shown, average)

@@ -128,9 +128,11 @@ class Trainer:
         image, masks = self._input(batch, epoch)
         with torch.autocast(self.group.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
             logits, maps = self.parallel(image)
-        loss = masked_loss(logits, torch.from_numpy(batch.labels).to(logits.device), self.weights)
+        average = self.group.average
+        loss = masked_loss(logits, torch.from_numpy(batch.labels).to(logits.device), self.weights, average)
         if masks is not None:
-            loss = loss + settings.mask_weight * (mask_loss(maps, masks, self.weights) + overlap_loss(maps, masks))
+            outlines = mask_loss(maps, masks, self.weights) + overlap_loss(maps, masks, average)
+            loss = loss + settings.mask_weight * outlines
         self.optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         self.optimizer.step()
