@@ -5,5 +5,5 @@ Pure: NumPy and SciPy only; no I/O, no clock; every random number comes from the
 
 from typing import Final
 
-WORLD: Final = "world-4"
+WORLD: Final = "world-5"
 """The name of the rules that studies are drawn by; change it with any change that moves a value."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from plainscan.phantom import anatomy_brain as brain
 from plainscan.phantom import anatomy_head as head
-from plainscan.phantom.anatomy_wide import Build
+from plainscan.phantom.anatomy_wide import Build, Osteoma
 from plainscan.phantom.atlas import (
     F32,
     Atlas,
@@ -31,6 +31,7 @@ from plainscan.phantom.atlas import (
 
 WARP_GRID: Final = Grid((-110.0, -145.0, -130.0), 10.0, (23, 29, 28))
 NOISE_MM: Final = (5.0, 8.0, 11.0, 16.0)  # correlation: of texture, of the rough skull base, of patches, of outlines
+CENTER_MM: Final = np.array([0.0, -2.0, 42.0])  # of the cranium, from which directions point
 NOISE_SEED: Final = 8  # any number: the noise is shifted anew for each person
 TEXTURE, ROUGH, PATCHY, WOBBLE = range(4)
 
@@ -105,6 +106,14 @@ def _hyperostosis(p: Located) -> F32:
     return f32(side * np.clip(0.7 + 0.5 * p.noise[ROUGH], 0, 1.4))
 
 
+def _knob(p: Located, osteoma: Osteoma) -> F32:
+    """Share of an osteoma's height at points."""
+    away = [at - np.float32(c) for at, c in zip((p.x, p.y, p.z), CENTER_MM, strict=True)]
+    along = sum(at * np.float32(d) for at, d in zip(away, osteoma.direction, strict=True))
+    beside = sum(at * at for at in away) - np.square(along)
+    return f32(np.exp(beside * np.float32(-0.5 / osteoma.radius_mm**2)) * (along > 0))
+
+
 def _roof(p: Located) -> F32:
     """What the gyri of the frontal lobes press into the orbital roofs, -1 to 1: ridges from front to back."""
     ax = np.abs(p.x)
@@ -143,12 +152,17 @@ class PersonHead:
         even = 1 + np.float32(size.uneven) * np.clip(p.noise[WOBBLE], -2, 2)
         wall = np.float32(size.base) * f["wall_base"] + np.float32(size.calvaria_mm) * f["wall_share"] * even
         temporal = np.float32(size.temporal_mm) * f["temporal"]
+        knobs = [(_knob(p, each), each) for each in size.osteomas]
+        for share, each in knobs:
+            wall = wall + share * np.float32(each.outward_mm)
         scalp = f["cranium"] + wall + np.float32(size.scalp_mm) + temporal
         ragged = _ragged(p, size)
         inner, wall = f["cavity"] - ragged, np.maximum(wall + ragged, 0.8)
         if size.hyperostosis_mm:
             thick = _hyperostosis(p) * np.float32(size.hyperostosis_mm)
             inner, wall = inner - thick, wall + thick
+        for share, each in knobs:
+            inner, wall = inner - share * np.float32(each.inward_mm), wall + share * np.float32(each.inward_mm)
         cells = np.float32(size.pneumatised_mm)
         sinus = np.maximum(
             f["sinus"] + np.clip(0.6 * cells, -7, 1.5), f["frontal"] - np.float32(4.5 * (1 - size.frontal))

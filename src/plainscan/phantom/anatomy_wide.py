@@ -18,6 +18,23 @@ CHILD_SHARE: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
+class Osteoma:
+    """A benign knob of bone, which may stand inward as an epidural hemorrhage does; it is no finding here.
+
+    Args:
+        direction: Unit vector from the middle of the average cranium.
+        radius_mm: Standard deviation of its outline along the bone.
+        inward_mm: Height on the inner table.
+        outward_mm: Height on the outer table.
+    """
+
+    direction: tuple[float, float, float]
+    radius_mm: float
+    inward_mm: float
+    outward_mm: float
+
+
+@dataclass(frozen=True, slots=True)
 class Build:
     """What of a person's shape is a number.
 
@@ -32,6 +49,7 @@ class Build:
         temporal_mm: Thickness of the temporal muscle.
         frontal: Size of the frontal sinus.
         hyperostosis_mm: Thickening of the frontal bone's inner table.
+        osteomas: Knobs of dense bone on the vault.
         uneven: Spread of the calvaria's thickness around the vault, as a share of it.
         pits_mm: Depth of the small impressions in the inner table.
         crests_mm: Height of the internal occipital and frontal crest.
@@ -50,6 +68,7 @@ class Build:
     temporal_mm: float = 5.0
     frontal: float = 1.0
     hyperostosis_mm: float = 0.0
+    osteomas: tuple[Osteoma, ...] = ()
     uneven: float = 0.1
     pits_mm: float = 0.5
     crests_mm: tuple[float, float] = (0.0, 0.0)
@@ -81,6 +100,7 @@ def draw_build(rng: np.random.Generator, age: int, sex: Literal["F", "M"]) -> Bu
         temporal_mm=float(rng.uniform(1.5, 8.5) * (0.5 + 0.5 * adult)),
         frontal=float(rng.uniform(0.1, 1.5) * adult),
         hyperostosis_mm=float(rng.uniform(2, 8)) if rng.random() < (0.15 if old_woman else 0.03) else 0.0,
+        osteomas=_osteomas(rng) if age > 15 else (),
         pneumatised_mm=float(rng.normal(0, 2.0) - 5 * (1 - adult)),
         uneven=float(rng.uniform(0.05, 0.22)),
         pits_mm=float(rng.uniform(0.1, 1.4) * (0.1 + 0.9 * adult)),
@@ -88,6 +108,18 @@ def draw_build(rng: np.random.Generator, age: int, sex: Literal["F", "M"]) -> Bu
         roof_mm=float(rng.uniform(0.5, 4.0)),
         base=0.4 + 0.6 * adult,
     )
+
+
+def _osteomas(rng: np.random.Generator) -> tuple[Osteoma, ...]:
+    """Mostly none; each on either table or on both, above the skull base."""
+    made: list[Osteoma] = []
+    for _ in range(int(rng.choice([0, 1, 3], p=[0.9, 0.08, 0.02]))):
+        toward = rng.normal(0, 1, 3)
+        x, y, z = (float(part) for part in toward / np.linalg.norm(toward))
+        inner, outer = ((1.0, 0.0), (0.0, 1.0), (1.0, 0.7))[int(rng.integers(3))]
+        high = float(rng.uniform(2, 10))
+        made.append(Osteoma((x, y, abs(z)), float(rng.uniform(3, 11)), inner * high, outer * high))
+    return tuple(made)
 
 
 def _crest(rng: np.random.Generator, most_mm: float) -> float:
@@ -103,7 +135,7 @@ def draw_look(rng: np.random.Generator, age: int) -> Look:
     globe = float(rng.uniform(2, 18))
     return Look(
         sulcus_mm=float(np.clip(0.05 + 1.1 * old**1.3 + rng.normal(0.15, 0.2), 0.0, 2.0)),
-        gap_mm=float(np.clip(0.35 + 1.2 * old + rng.normal(0.1, 0.35) + (1.2 if age < 2 else 0), 0.1, 3.2)),
+        gap_mm=float(np.clip(1.8 * old * rng.random() + rng.normal(0.15, 0.3) + (1.2 if age < 2 else 0), 0.0, 3.2)),
         ventricle_mm=ventricle,
         white_hu=white,
         gray_hu=gray,

@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plainscan.phantom.anatomy import Patient
+from plainscan.phantom.anatomy_shape import CENTER_MM
 from plainscan.phantom.atlas import F32, Numbers, f32
 from plainscan.phantom.tissue import BrainFields, Edge, HeadFields, Look, Spaces
 from plainscan.phantom.truth import Age, Side, Site
 
 Vector: TypeAlias = NDArray[np.float64]
 Index: TypeAlias = NDArray[np.intp]
-CENTER_MM = np.array([0.0, -2.0, 42.0])  # of the cranium, from which directions point
 
 
 @dataclass(slots=True)

@@ -8,8 +8,9 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from plainscan.phantom.anatomy_shape import CENTER_MM
 from plainscan.phantom.atlas import F32, cover, f32
-from plainscan.phantom.lesion import CENTER_MM, BrainView, Index, Placed, Spot, Vector, Wobble, ball, sign, spread
+from plainscan.phantom.lesion import BrainView, Index, Placed, Spot, Vector, Wobble, ball, sign, spread
 from plainscan.phantom.tissue import BrainFields, mix, slab
 
 PRESSED_MM: Final = 25.0  # as deep as this a collection presses the brain, falling to 1/e

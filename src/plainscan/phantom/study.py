@@ -17,10 +17,11 @@ from plainscan.findings import FINDING_KEYS, index
 from plainscan.phantom import scanner as scan
 from plainscan.phantom.acquisition import draw_scanner, plan, turn_scene
 from plainscan.phantom.anatomy import Patient, make_patient
+from plainscan.phantom.anatomy_shape import CENTER_MM
 from plainscan.phantom.atlas import Point
 from plainscan.phantom.draw import draw_acute
 from plainscan.phantom.furnish import draw_objects
-from plainscan.phantom.lesion import CENTER_MM, Placed
+from plainscan.phantom.lesion import Placed
 from plainscan.phantom.objects import NOTHING, Objects, add_objects, background
 from plainscan.phantom.scene import Scene, make_scene, render_planes
 from plainscan.phantom.truth import Lesion, StudyTruth, Variant
