@@ -27,9 +27,15 @@ def test_nothing_known_is_zero() -> None:
 
 
 def mean_over(parts: list[slice], counts: Callable[[slice], Tensor]) -> Callable[[Tensor], Tensor]:
-    """What a group of processes with one part of a batch each would answer, whichever of them asks."""
-    every = torch.stack([counts(part) for part in parts]).float().mean(0)
-    return lambda own: every
+    """What a group of processes with one part of a batch each answers in turn, each asking with its own counts."""
+    every = torch.stack([counts(part) for part in parts]).float()
+    asking = iter(every)
+
+    def average(own: Tensor) -> Tensor:
+        torch.testing.assert_close(own, next(asking))
+        return every.mean(0)
+
+    return average
 
 
 def test_two_processes_with_unlike_numbers_of_known_labels_learn_what_one_with_all_slices_learns() -> None:
