@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from plainscan.bundle import read_card, shipped
 from plainscan.cli import STAGES, app
 from plainscan.experiment import Experiment
 
@@ -118,6 +119,15 @@ def test_the_generated_pages_are_up_to_date() -> None:
         [sys.executable, str(ROOT / "docs" / "generate.py"), "--check"], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_the_page_on_engines_names_the_one_that_the_shipped_card_takes() -> None:
+    integers = read_card(shipped()).int8
+    assert integers is not None
+    assert f"On the shipped card `auto` is {integers.default}" in text_of("docs/how-to/predict-a-folder.md")
+    assert f"`{integers.default}`, as the\nshipped bundle scores" in text_of(
+        "docs/how-to/start-from-the-shipped-model.md"
+    )
 
 
 def test_every_section_is_in_the_reference() -> None:
