@@ -106,7 +106,8 @@ class Bench:
 
         slices, settings = self.slices(), self.settings[job.start]
         exported = to_onnx(settings.network, state, slices.shape[1])
-        return logits_of(Model(exported, bare_card(settings, slices, exported)), slices, self.tested(job))
+        model = Model(exported, bare_card(settings, slices, exported))
+        return np.concatenate(list(logits_of(model, slices, self.tested(job))))
 
     def tested(self, job: Job) -> NDArray[np.intp]:
         """Rows of the prepared table."""

@@ -4,11 +4,14 @@ import json
 import os
 import subprocess
 import sys
+from functools import partial
+from itertools import count
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+from numpy.typing import NDArray
 from tests.learning.toy import write_run
 
 from plainscan import bundle
@@ -17,11 +20,12 @@ from plainscan.config import CalibrateSettings, TrainSettings
 from plainscan.errors import ConfigError, LabelError, LeakError, MissingPartError
 from plainscan.findings import ANY_FINDING, FINDING_KEYS
 from plainscan.inference.context import REACH_MM, among_neighbors
-from plainscan.inference.engine import load, operating_point
+from plainscan.inference.engine import Model, load, operating_point
 from plainscan.inference.held_out import row_place
-from plainscan.inference.predict import calibrated, score
+from plainscan.inference.kept import kept
+from plainscan.inference.predict import Scores, calibrated, score
 from plainscan.learning.dataset import open_split
-from plainscan.stages import calibrate, train
+from plainscan.stages import calibrate, train, tuning
 from plainscan.stages.lineage import PATIENTS, names_all, pseudonyms
 from plainscan.stages.tuning import choose_points, fit_calibration
 from plainscan.storage import file_hash
@@ -93,6 +97,30 @@ def test_another_target_moves_the_threshold_without_training_anew(
     assert (first.rule, second.rule) == tuple(f"highest specificity with sensitivity >= {x}" for x in (0.95, 0.3))
 
 
+def test_a_training_killed_while_its_tuning_slices_are_scored_scores_the_rest_only(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_run(tmp_path)
+    turn = count(1)
+
+    def killed(model: Model, hu: NDArray[np.int16]) -> Scores:
+        if next(turn) == 8:
+            raise KeyboardInterrupt
+        return score(model, hu)
+
+    monkeypatch.setattr(tuning, "score", killed)
+    monkeypatch.setattr(train, "kept", partial(kept, seconds=-1.0))
+    with pytest.raises(KeyboardInterrupt):
+        train.run(tmp_path, SETTINGS)
+    known = np.load(tmp_path / "train" / "tune_logits.npz")["logits"]
+    before = next(turn)
+    train.run(tmp_path, SETTINGS)
+    assert next(turn) - before - 1 == 12 - len(known) < 12
+    cards = [load(folder / "model").card for folder in (trained, tmp_path)]
+    assert cards[0].calibration == cards[1].calibration
+    assert cards[0].operating_points == cards[1].operating_points
+
+
 def test_calibration_is_the_identity_where_tune_cannot_tell(trained: Path) -> None:
     calibration = load(trained / "model").card.calibration
     fitted = [item.finding for item in calibration if item.fitted_on == "tune"]
@@ -107,7 +135,7 @@ def test_metrics_are_json_lines_with_a_tuning_score_each_epoch(trained: Path) ->
 
 def test_a_bundle_starts_another_training(trained: Path, tmp_path: Path) -> None:
     write_run(tmp_path)
-    counts = train.run(tmp_path, SETTINGS.model_copy(update={"epochs": 1, "init": trained / "model"}))
+    counts = train.run(tmp_path, SETTINGS.model_copy(update={"epochs": 3, "init": trained / "model"}))
     assert counts["tune_auc"] == 1.0
     assert load(tmp_path / "model").card.provenance["settings"]["init"]["name"] == "model"
 
@@ -121,7 +149,7 @@ def test_the_shipped_bundle_starts_a_training_and_stands_in_its_card(
     write_sums(shipped)
     monkeypatch.setattr(bundle, "SHIPPED_FOLDER", shipped)
     write_run(tmp_path / "run")
-    counts = train.run(tmp_path / "run", SETTINGS.model_copy(update={"epochs": 1, "init": "plainscan"}))
+    counts = train.run(tmp_path / "run", SETTINGS.model_copy(update={"epochs": 3, "init": "plainscan"}))
     assert counts["tune_auc"] == 1.0
     card = load(tmp_path / "run" / "model").card
     assert card.provenance["settings"]["init"] == {

@@ -8,6 +8,8 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import importlib.util
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,6 +27,7 @@ from plainscan.findings import FINDING_KEYS
 from plainscan.inference.context import REACH_MM
 from plainscan.inference.engine import Model
 from plainscan.inference.held_out import RunSlices
+from plainscan.inference.kept import Logits, kept
 from plainscan.inference.predict import calibrated, score
 from plainscan.stages.chain import check_fresh
 from plainscan.stages.leak import refuse_leaks
@@ -55,8 +58,6 @@ MODEL_FOLDER: Final = "model"
 CHUNK: Final = 64  # slices in memory while scoring
 TUNE_SHARE: Final = 10  # after each epoch, at most a tenth as many tuning slices are scored as were trained on
 FEWEST: Final = 100  # ... but so many when there are
-
-Logits = NDArray[np.float32]
 
 
 def run(folder: Path, settings: TrainSettings) -> Counts:
@@ -123,7 +124,9 @@ def _work(folder: Path, settings: TrainSettings, group: Group) -> Counts:
     model = _export(settings, trainer.best(), trainer.task.slices)
     card = bare_card(settings, trainer.task.slices, model)
     tune = prepared.filter(pl.col("split") == "tune")
-    logits, labels = row_logits(Model(model, card), RunSlices(folder), tune, "calibrate"), label_values(tune)
+    keep = partial(kept, folder / TRAIN_FOLDER / "tune_logits.npz", f"{card.model_sha256} {trainer.task.fingerprint}")
+    logits = row_logits(Model(model, card), RunSlices(folder), tune, "calibrate", keep)
+    labels = label_values(tune)
     calibration = fit_calibration(logits, labels)
     whole, target = every_slice(folder, prepared), settings.target_sensitivity
     points = choose_points(tune, whole, calibrated(logits, calibration), labels, target)
@@ -153,13 +156,17 @@ def _trainer(folder: Path, settings: TrainSettings, prepared: pl.DataFrame, grou
     count = max(FEWEST, len(slices) // TUNE_SHARE)
     chosen = np.sort(np.random.default_rng(settings.seed).permutation(len(tune))[:count])
 
-    def score_epoch(state: State) -> dict[str, float]:
-        model = _export(settings, state, slices)
-        return _figures(logits_of(Model(model, bare_card(settings, slices, model)), tune, chosen), tune.labels[chosen])
-
-    target = folder / TRAIN_FOLDER
+    target, identity = folder / TRAIN_FOLDER, _identity(folder, settings)
     target.mkdir(parents=True, exist_ok=True)
-    return Trainer(Task(slices, settings, target, _identity(folder, settings), score_epoch), group)
+
+    def score_epoch(state: State) -> dict[str, float]:
+        onnx = _export(settings, state, slices)
+        model = Model(onnx, bare_card(settings, slices, onnx))
+        of = f"{model.card.model_sha256} {identity}"
+        logits = kept(target / "epoch_logits.npz", of, lambda done: logits_of(model, tune, chosen[done:]))
+        return _figures(logits, tune.labels[chosen])
+
+    return Trainer(Task(slices, settings, target, identity, score_epoch), group)
 
 
 def _check_side(settings: TrainSettings, slices: Slices) -> None:
@@ -216,10 +223,10 @@ def bare_card(settings: TrainSettings, slices: Slices, model: bytes) -> Card:
     )
 
 
-def logits_of(model: Model, slices: Slices, chosen: NDArray[np.int64]) -> Logits:
-    """Logits (slices, findings) of some slices, by the one scoring path."""
-    chunks = [chosen[start : start + CHUNK] for start in range(0, len(chosen), CHUNK)]
-    return np.concatenate([score(model, slices.gather(chunk).hu).logits for chunk in chunks])
+def logits_of(model: Model, slices: Slices, chosen: NDArray[np.int64]) -> Iterator[Logits]:
+    """Logits of some slices, by the one scoring path, in parts of (slices, findings)."""
+    for start in range(0, len(chosen), CHUNK):
+        yield score(model, slices.gather(chosen[start : start + CHUNK]).hu).logits
 
 
 def _figures(logits: Logits, labels: NDArray[np.float32]) -> dict[str, float]:

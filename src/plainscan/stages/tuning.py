@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
 import polars as pl
@@ -21,9 +22,12 @@ from plainscan.inference.ahead import ahead
 from plainscan.inference.context import among_neighbors
 from plainscan.inference.engine import Model
 from plainscan.inference.held_out import RunSlices, row_place
+from plainscan.inference.kept import Logits
 from plainscan.inference.predict import score, study_probability
 from plainscan.stages.record import say, track
 from plainscan.tables import MANIFEST, PREPARED, read
+
+Keep: TypeAlias = Callable[[Callable[[int], Iterator[Logits]]], Logits]
 
 
 def check_classes(rows: pl.DataFrame, source: str) -> None:
@@ -59,7 +63,9 @@ def every_slice(folder: Path, prepared: pl.DataFrame) -> pl.DataFrame:
     return read(folder, MANIFEST) if MANIFEST.path(folder).is_file() else prepared
 
 
-def row_logits(model: Model, slices: RunSlices, rows: pl.DataFrame, label: str) -> NDArray[np.float32]:
+def row_logits(
+    model: Model, slices: RunSlices, rows: pl.DataFrame, label: str, keep: Keep | None = None
+) -> NDArray[np.float32]:
     """Logits (slices, findings) of rows of the prepared table, each among its neighbors.
 
     Args:
@@ -67,11 +73,16 @@ def row_logits(model: Model, slices: RunSlices, rows: pl.DataFrame, label: str) 
         slices: Where the pixels are.
         rows: Of the prepared table.
         label: Of the progress bar.
+        keep: ``kept`` with its file, where a kill is to lose little of the scoring.
     """
     listed = rows.to_dicts()
-    alone = ahead(lambda hu: score(model, hu[None]).logits, map(slices.hu, listed), model.threads)
-    parts = list(track(alone, label, len(listed)))
-    return among_neighbors(np.concatenate(parts), [row_place(row) for row in listed], model.card.context_mm)
+
+    def scored_from(done: int) -> Iterator[Logits]:
+        alone = ahead(lambda hu: score(model, hu[None]).logits, map(slices.hu, listed[done:]), model.threads)
+        yield from track(alone, label, len(listed) - done)
+
+    logits = keep(scored_from) if keep else np.concatenate(list(scored_from(0)))
+    return among_neighbors(logits, [row_place(row) for row in listed], model.card.context_mm)
 
 
 def fit_calibration(
