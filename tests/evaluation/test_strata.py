@@ -88,3 +88,9 @@ def test_the_place_learned_on_other_patients_is_found_where_it_matters_and_is_ch
 def test_the_place_of_one_patient_cannot_be_learned_on_others() -> None:
     assert rate_of_others([0, 1], [0, 1], [0, 0], 2).tolist() == [1.0, 1.0]
     assert rate_of_others([], [], [], 2).shape == (0,)
+
+
+@pytest.mark.parametrize("positives", [12, 22, 52, 82])
+def test_slices_that_all_lie_in_one_bin_are_not_told_apart_by_it(positives: int) -> None:
+    labels = np.arange(200) < positives
+    assert set(rate_of_others(np.zeros(200, int), labels, np.arange(200), 10)) == {1.0}

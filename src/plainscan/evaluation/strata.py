@@ -99,7 +99,8 @@ def rate_of_others(bins: ArrayLike, labels: ArrayLike, cluster: ArrayLike, count
     overall = np.divide(positives.sum(1, keepdims=True), total, out=np.zeros(total.shape), where=total > 0)
     rate = (positives + _PRIOR * overall) / (n + _PRIOR)
     relative = np.divide(rate, overall, out=np.ones(rate.shape), where=overall > 0)
-    return np.asarray(relative[patient, where], np.float64)
+    # Rates that are equal must tie, and not be ranked by how their quotients were rounded.
+    return np.asarray(relative[patient, where], np.float64).round(12)
 
 
 class Within:
