@@ -190,6 +190,12 @@ def test_an_edited_threshold_is_noticed_and_both_hashes_said(folder: Path) -> No
     assert bundle._seal(fields) in str(caught.value)
 
 
+def test_a_card_nested_beyond_reason_is_refused_as_no_json(folder: Path) -> None:
+    (folder / "card.json").write_text("[" * 100_000)
+    with pytest.raises(BundleError, match="not JSON"):
+        read_card(folder)
+
+
 def test_a_card_without_its_hash_is_refused(folder: Path) -> None:
     with pytest.raises(BundleError, match="has no card_sha256"):
         read_card(edited(folder, lambda fields: fields.pop("card_sha256"), seal=False))

@@ -38,7 +38,10 @@ INTEGER_ENGINES: Final[tuple[IntegerEngine, ...]] = ("int8", "mixed")  # the qui
 INT8_AUC_FALL: Final = 0.002  # at most, where integers are to be the default
 INT8_DECISIONS_CHANGED: Final = 0.005  # share of slices, likewise
 Pooling = Literal["mean", "log_mean_exp"]
-_REINSTALL: Final = "Install plainscan again (pip install --force-reinstall), or name another bundle."
+_REINSTALL: Final = (
+    "Install plainscan again (pip install --force-reinstall plainscan; in a clone: "
+    "git checkout -- src/plainscan/weights), or name another bundle."
+)
 INTENDED_USE: Final = "Research only. Not a medical device; not for diagnosis, triage or any clinical decision."
 
 
@@ -295,7 +298,7 @@ def _expected(folder: Path, name: str, other: str) -> str:
 def _sealed_card(text: str, path: Path) -> Card:
     try:
         fields = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _no_card(f"not JSON ({error})", path) from error
     seal = fields.pop(SEAL, None) if isinstance(fields, dict) else None
     card = _card(fields, path)
