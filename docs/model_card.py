@@ -89,7 +89,8 @@ def _use(card: Card) -> str:
     if card.world and not _by_patients(card):
         lines += [
             "`plainscan predict FOLDER --out RUN` uses it when no `--model` is given",
-            "`plainscan train RUN --init plainscan` starts from it",
+            f"`plainscan train RUN --init plainscan --network {card.network}` starts from it, head and all; "
+            "another depth is refused, and another head of the same depth starts from random weights",
             "License: Apache-2.0, as the code. No patient's image, report or mask has trained it, so there is no other "
             "license, consent or data agreement to clear",
         ]

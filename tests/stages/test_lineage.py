@@ -71,11 +71,14 @@ def test_a_bundle_of_another_network_is_refused_and_both_are_named(
 
 
 @pytest.mark.parametrize("network", ["resnet50", "resnet50-fine"])
-def test_another_head_on_the_same_trunk_may_start(
-    network: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_another_head_on_the_same_trunk_may_start_and_is_said_to_be_random(
+    network: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ship_tiny(tmp_path, monkeypatch, network="resnet50-fine")
     check_init(write_run(tmp_path / "run"), settings("plainscan", network))
+    said = capsys.readouterr().err
+    assert ("the head of a resnet50 starts from random weights" in said) == (network == "resnet50")
+    assert ("--network resnet50-fine" in said) == (network == "resnet50")
 
 
 def test_other_windows_are_said(

@@ -149,6 +149,11 @@ def _check_network(card: Card, settings: TrainSettings) -> None:
             expected="the same network",
             remedy=f'Set network = "{card.network}", or start from another bundle.',
         )
+    if card.network != settings.network:
+        head = (
+            f"train: {settings.init} is a {card.network}; the head of a {settings.network} starts from random weights"
+        )
+        say(f"{head} (network = {card.network!r}, --network {card.network}, takes its head, too)")
     if card.windows != settings.windows:
         say(f"train: {settings.init} saw windows {_words(card.windows)}; this training has {_words(settings.windows)}")
 
