@@ -26,7 +26,7 @@ from plainscan.stages.ship import Judged
 NOTES = Path(__file__).parent / "weights.toml"
 Metrics: TypeAlias = Mapping[str, Any]
 NAMED = ("data", "figure", "level", "finding")
-DIGITS = 4
+DIGITS = 6  # more than are ever shown: what is rounded twice may come out another
 
 
 def refilled(notes: str, measured: Mapping[str, Metrics]) -> str:

@@ -33,7 +33,7 @@ n = 3
 
 
 def entry(**changed: object) -> dict[str, object]:
-    numbers = {"value": 0.912345, "low": 0.8, "high": 1.0, "n": 10, "n_positive": 4, "clusters": 5, "note": ""}
+    numbers = {"value": 0.91234567, "low": 0.8, "high": 1.0, "n": 10, "n_positive": 4, "clusters": 5, "note": ""}
     return {"figure": "auc", "finding": "any_finding", "level": "slice", **numbers, **changed}
 
 
@@ -45,7 +45,7 @@ def test_figures_of_a_run_take_the_place_of_the_old_ones_and_others_stay() -> No
     new = refilled(HEAD + OLD, {"a": metrics(entry())})
     first, second = tomllib.loads(new)["figures"]
     named = {"data": "a", "figure": "auc", "level": "slice", "finding": "any_finding"}
-    assert first == named | {"value": 0.9123, "low": 0.8, "high": 1.0, "n": 10, "n_positive": 4, "clusters": 5}
+    assert first == named | {"value": 0.912346, "low": 0.8, "high": 1.0, "n": 10, "n_positive": 4, "clusters": 5}
     assert second["value"] == 0.25
     assert new.startswith(HEAD + "[[figures]]")
 

@@ -130,6 +130,19 @@ def test_the_page_on_engines_names_the_one_that_the_shipped_card_takes() -> None
     )
 
 
+def test_the_figures_in_the_readme_are_the_cards() -> None:
+    card, said = read_card(shipped()), " ".join(text_of("README.md").split())
+    asked = (("auc", "slice", "per slice"), ("auc_within_height", "slice", "among"), ("auc", "study", "per study"))
+    for figure, level, after in asked:
+        found = next(
+            one
+            for one in card.figures
+            if one.data.startswith("CT-ICH")
+            and (one.figure, one.level, one.finding) == (figure, level, "any_hemorrhage")
+        )
+        assert f"{found.value:.3f} ({found.low:.3f} to {found.high:.3f}) {after}" in said
+
+
 def test_every_section_is_in_the_reference() -> None:
     page = text_of("docs/reference/config.md")
     for name in Experiment.model_fields:
