@@ -4,7 +4,6 @@ from functools import cache
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 import torch
 from numpy.typing import NDArray
@@ -13,6 +12,7 @@ from torch import nn
 
 from plainscan.errors import BundleError
 from plainscan.inference import int8
+from plainscan.inference.engine import open_session
 from plainscan.inference.graph import read_graph, with_outputs
 from plainscan.inference.int8 import FIRST_STAGES, Ranges, measured_tensors, to_int8
 from plainscan.learning.export import to_onnx
@@ -37,9 +37,7 @@ def network(name: str = "resnet18-fine") -> bytes:
 
 
 def run(model: bytes, image: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.log_severity_level = 1, 3
-    outputs: list[NDArray[np.float32]] = onnxruntime.InferenceSession(model, options).run(None, {"image": image})
+    outputs: list[NDArray[np.float32]] = open_session(model).run(None, {"image": image})
     return outputs
 
 

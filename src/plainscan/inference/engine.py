@@ -62,7 +62,7 @@ class Model:
         self.engine = chosen(card, engine)
         if self.engine != "fp32" and card.int8:
             model = to_int8(model, card.int8.ranges, FIRST_STAGES if self.engine == "mixed" else ())
-        self._session = _session(model)
+        self._session = open_session(model)
         _check_graph(self._session, card)
 
     def run(self, image: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -93,7 +93,7 @@ def probe(model: bytes, names: Sequence[str]) -> Callable[[NDArray[np.float32]],
     Raises:
         BundleError: The model cannot be read.
     """
-    session = _session(with_outputs(model, names))
+    session = open_session(with_outputs(model, names))
     return lambda image: list(session.run(None, {INPUT: image}))
 
 
@@ -167,7 +167,12 @@ def operating_point(card: Card, level: str, finding: str = ANY_FINDING) -> Opera
     )
 
 
-def _session(model: bytes) -> onnxruntime.InferenceSession:
+def open_session(model: bytes) -> onnxruntime.InferenceSession:
+    """A graph ready to run on one thread, whose integers are exact on this processor.
+
+    Raises:
+        BundleError: ONNX Runtime cannot load it.
+    """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
