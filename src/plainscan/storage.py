@@ -6,8 +6,11 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Final
 
 from plainscan.errors import STORAGE, storage_error
+
+SAVE_SECONDS: Final = 120.0  # from one saving of long work to the next: what a kill may cost
 
 
 @contextmanager

@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from plainscan.inference.kept import SAVE_SECONDS, Logits, kept
+from plainscan.inference.context import Logits
+from plainscan.inference.kept import kept
+from plainscan.storage import SAVE_SECONDS
 
 ALL = np.arange(20, dtype=np.float32).reshape(10, 2)
 NEVER, ALWAYS = 1e9, -1.0  # seconds from one saving to the next

@@ -7,14 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tests.phantom.planes import planes
 
 from plainscan.phantom import place_blood
 from plainscan.phantom.anatomy import Patient, make_patient
 from plainscan.phantom.lesion import Placed, blob, spot, wobble
 from plainscan.phantom.lesion_clot import Intraparenchymal, Petechiae
 from plainscan.phantom.lesion_hemorrhage import Epidural, Mixture, Subdural
-from plainscan.phantom.scanner import Geometry, Pose
-from plainscan.phantom.scene import Scene, render_planes
 from plainscan.phantom.truth import Side, Site
 
 Picture = NDArray[np.float32]
@@ -29,11 +28,8 @@ def plane(
     patient: Patient, z_mm: float, *lesions: Placed, thick_mm: float = 2.0, blur_mm: float = 0.0
 ) -> tuple[Picture, NDArray[np.bool_]]:
     """Ideal HU at a height of the head, and the mask of the first lesion."""
-    scene = Scene(patient, 0, patient.look, lesions, Pose(np.eye(3), np.zeros(3)), 0.0)
-    at = np.array([[-112.0, -112.0, z_mm]])
-    geometry = Geometry((224, 224), 1.0, (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), at, np.array([thick_mm]), 0.0)
-    ((hu, shares),) = render_planes(scene, geometry, blur_mm)
-    return hu, shares[0] >= lesions[0].mask_share if lesions else np.zeros(hu.shape, np.bool_)
+    (hu,), (mask,) = planes(patient, [z_mm], *lesions, thick_mm=thick_mm, blur_mm=blur_mm)
+    return hu, mask
 
 
 def subdural(patient: Patient, thick_mm: float, blood_hu: float = 62.0, mixed: Mixture | None = None) -> Subdural:

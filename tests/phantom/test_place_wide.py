@@ -7,17 +7,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tests.phantom.planes import planes
 
 from plainscan.phantom.anatomy import Patient, make_patient
 from plainscan.phantom.lesion import Placed, blob, spot
 from plainscan.phantom.lesion_skull import Fracture
 from plainscan.phantom.lesion_tissue import DenseArtery, EarlyInfarct
 from plainscan.phantom.place_wide import any_early_infarct, any_fracture, masses
-from plainscan.phantom.scanner import Geometry, Pose
-from plainscan.phantom.scene import Scene, render_planes
 
 Volume = NDArray[np.float32]
-HEIGHTS_MM = np.arange(-30.0, 90.0, 3.0)
+HEIGHTS_MM = np.arange(-30.0, 90.0, 3.0).tolist()
 
 
 @pytest.fixture(scope="module")
@@ -27,17 +26,7 @@ def patient() -> Patient:
 
 @pytest.fixture(scope="module")
 def bare(patient: Patient) -> Volume:
-    return head(patient)[0]
-
-
-def head(patient: Patient, *lesions: Placed) -> tuple[Volume, NDArray[np.bool_]]:
-    """Ideal HU of planes through a head, and the mask of the first lesion; (planes, rows, columns) both."""
-    scene = Scene(patient, 0, patient.look, lesions, Pose(np.eye(3), np.zeros(3)), 0.0)
-    at = np.stack([np.full(HEIGHTS_MM.size, -112.0), np.full(HEIGHTS_MM.size, -112.0), HEIGHTS_MM], axis=1)
-    geometry = Geometry((224, 224), 1.0, (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), at, np.full(HEIGHTS_MM.size, 2.0), 0.0)
-    planes = list(render_planes(scene, geometry))
-    hu = np.stack([plane for plane, _ in planes])
-    return hu, np.stack([shares[0] >= lesions[0].mask_share for _, shares in planes]) if lesions else hu > np.inf
+    return planes(patient, HEIGHTS_MM)[0]
 
 
 def drawn_infarct(patient: Patient, kind: type[Placed]) -> Placed:
@@ -50,14 +39,14 @@ def test_gray_matter_of_an_early_infarct_is_darker_by_its_water(patient: Patient
     infarct = drawn_infarct(patient, EarlyInfarct)
     assert isinstance(infarct, EarlyInfarct)
     still = replace(infarct, swelling_mm=0.0)  # no sulcus closes: what changes is the density alone
-    hu, mask = head(patient, still)
+    hu, mask = planes(patient, HEIGHTS_MM, still)
     fall = (bare - hu)[mask & (bare > patient.look.gray_hu - 1) & (bare < patient.look.gray_hu + 4)]
     assert fall.size > 200
     assert 0.5 * still.water_hu < np.median(fall) < 1.1 * still.water_hu
 
 
 def test_an_artery_with_a_clot_is_denser_than_the_same_place_without(patient: Patient, bare: Volume) -> None:
-    hu, mask = head(patient, drawn_infarct(patient, DenseArtery))
+    hu, mask = planes(patient, HEIGHTS_MM, drawn_infarct(patient, DenseArtery))
     assert mask.sum() > 20
     assert np.median((hu - bare)[mask]) > 8
     assert np.abs((hu - bare)[~mask]).max() < (hu - bare)[mask].max()
@@ -69,7 +58,7 @@ def test_air_that_came_in_through_a_fracture_is_in_its_mask(patient: Patient, ba
     fracture = any_fracture(rng, patient, "left", "parietal", place)
     assert isinstance(fracture, Fracture)
     bubble = blob(rng, place.point_mm - 9.0 * place.normal, 5.0, rough=0.1)
-    hu, mask = head(patient, replace(fracture, bubbles=(bubble,)))
+    hu, mask = planes(patient, HEIGHTS_MM, replace(fracture, bubbles=(bubble,)))
     air = (hu < -300) & (bare > 0)
     assert air.sum() > 20
     assert mask[air].mean() > 0.9
@@ -82,7 +71,7 @@ def test_a_fracture_of_any_kind_is_a_gap_in_bone_and_its_mask_a_wider_stripe_aro
     rng = np.random.default_rng(seed)
     fracture = any_fracture(rng, patient, "right", "parietal", spot(patient, np.array([-1.0, 0.1, 0.4])))
     assert isinstance(fracture, Fracture)
-    hu, mask = head(patient, replace(fracture, bubbles=(), depth_mm=0.0))
+    hu, mask = planes(patient, HEIGHTS_MM, replace(fracture, bubbles=(), depth_mm=0.0))
     opened = (bare > 300) & (hu - bare < -100)
     assert opened.sum() > 10
     assert mask[opened].mean() > 0.95
@@ -90,6 +79,6 @@ def test_a_fracture_of_any_kind_is_a_gap_in_bone_and_its_mask_a_wider_stripe_aro
 
 @pytest.mark.parametrize("seed", range(4))
 def test_a_mass_changes_the_tissue_under_its_mask(seed: int, patient: Patient, bare: Volume) -> None:
-    hu, mask = head(patient, masses(np.random.default_rng(seed), patient)[0])
+    hu, mask = planes(patient, HEIGHTS_MM, masses(np.random.default_rng(seed), patient)[0])
     assert mask.any()
     assert np.median(np.abs(hu - bare)[mask]) > 2

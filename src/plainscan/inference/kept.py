@@ -6,15 +6,14 @@ import time
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
-from plainscan.storage import whole_file
+from plainscan.inference.context import Logits
+from plainscan.storage import SAVE_SECONDS, whole_file
 
-Logits: TypeAlias = NDArray[np.float32]
-SAVE_SECONDS: Final = 120.0
+Keep: TypeAlias = Callable[[Callable[[int], Iterator[Logits]]], Logits]  # ``kept`` with its file
 
 
 def kept(path: Path, of: str, scored_from: Callable[[int], Iterator[Logits]], seconds: float = SAVE_SECONDS) -> Logits:

@@ -29,13 +29,12 @@ from plainscan.learning.distributed import Group, pick_precision
 from plainscan.learning.loss import mask_loss, masked_loss, overlap_loss, positive_weights
 from plainscan.learning.network import DESIGNS, ResNet, build, frozen_parts
 from plainscan.learning.weights import drawn_back, has_head_of, load_into, read_weights
-from plainscan.storage import whole_file
+from plainscan.storage import SAVE_SECONDS, whole_file
 
 State = dict[str, Tensor]
 Score = Callable[[State], dict[str, float]]
 METRICS_FILE: Final = "metrics.jsonl"
 CHOSEN_BY: Final = "tune_auc"  # the figure of `Score` that decides which epoch is kept
-CHECKPOINT_SECONDS: Final = 120.0
 LINES_PER_EPOCH: Final = 4
 
 
@@ -59,7 +58,7 @@ class Task:
     folder: Path
     fingerprint: str
     score: Score
-    checkpoint_seconds: float = CHECKPOINT_SECONDS
+    checkpoint_seconds: float = SAVE_SECONDS
 
 
 class Trainer:

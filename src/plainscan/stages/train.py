@@ -24,10 +24,10 @@ from plainscan.errors import ConfigError, MissingPartError
 from plainscan.evaluation.calibration import sigmoid
 from plainscan.evaluation.metrics import auc_of, log_loss, once
 from plainscan.findings import FINDING_KEYS
-from plainscan.inference.context import REACH_MM
+from plainscan.inference.context import REACH_MM, Logits
 from plainscan.inference.engine import Model
 from plainscan.inference.held_out import RunSlices
-from plainscan.inference.kept import Logits, kept
+from plainscan.inference.kept import Keep, kept
 from plainscan.inference.predict import calibrated, score
 from plainscan.stages.chain import check_fresh
 from plainscan.stages.leak import refuse_leaks
@@ -124,7 +124,7 @@ def _work(folder: Path, settings: TrainSettings, group: Group) -> Counts:
     model = _export(settings, trainer.best(), trainer.task.slices)
     card = bare_card(settings, trainer.task.slices, model)
     tune = prepared.filter(pl.col("split") == "tune")
-    keep = partial(kept, folder / TRAIN_FOLDER / "tune_logits.npz", f"{card.model_sha256} {trainer.task.fingerprint}")
+    keep = _keep(trainer.task.folder / "tune_logits.npz", card, trainer.task.fingerprint)
     logits = row_logits(Model(model, card), RunSlices(folder), tune, "calibrate", keep)
     labels = label_values(tune)
     calibration = fit_calibration(logits, labels)
@@ -162,11 +162,15 @@ def _trainer(folder: Path, settings: TrainSettings, prepared: pl.DataFrame, grou
     def score_epoch(state: State) -> dict[str, float]:
         onnx = _export(settings, state, slices)
         model = Model(onnx, bare_card(settings, slices, onnx))
-        of = f"{model.card.model_sha256} {identity}"
-        logits = kept(target / "epoch_logits.npz", of, lambda done: logits_of(model, tune, chosen[done:]))
-        return _figures(logits, tune.labels[chosen])
+        keep = _keep(target / "epoch_logits.npz", model.card, identity)
+        return _figures(keep(lambda done: logits_of(model, tune, chosen[done:])), tune.labels[chosen])
 
     return Trainer(Task(slices, settings, target, identity, score_epoch), group)
+
+
+def _keep(path: Path, card: Card, identity: str) -> Keep:
+    """For the scoring of one model of one training."""
+    return partial(kept, path, f"{card.model_sha256} {identity}")
 
 
 def _check_side(settings: TrainSettings, slices: Slices) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -19,15 +19,13 @@ from plainscan.evaluation.operating_point import choose_operating_point
 from plainscan.evaluation.units import study_labels
 from plainscan.findings import ANY_FINDING, FINDING_KEYS
 from plainscan.inference.ahead import ahead
-from plainscan.inference.context import among_neighbors
+from plainscan.inference.context import Logits, among_neighbors
 from plainscan.inference.engine import Model
 from plainscan.inference.held_out import RunSlices, row_place
-from plainscan.inference.kept import Logits
+from plainscan.inference.kept import Keep
 from plainscan.inference.predict import score, study_probability
 from plainscan.stages.record import say, track
 from plainscan.tables import MANIFEST, PREPARED, read
-
-Keep: TypeAlias = Callable[[Callable[[int], Iterator[Logits]]], Logits]
 
 
 def check_classes(rows: pl.DataFrame, source: str) -> None:
