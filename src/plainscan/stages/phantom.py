@@ -46,7 +46,11 @@ class Made:
 
 
 def run(folder: Path, settings: PhantomSettings, processes: int = 2) -> Counts:
-    """Make the cohort; the result does not depend on ``processes``."""
+    """Make the cohort; the result does not depend on ``processes``.
+
+    Called from Python, set OPENBLAS_NUM_THREADS=1 before NumPy is loaded, as the command does: on some processors the
+    last bits depend on the threads of linear algebra.
+    """
     outputs = [folder / "dicom", folder / "reports.csv", folder / "truth", tables.TRUTH.path(folder)]
     return recorded("phantom", folder, settings, lambda: _work(folder, settings, processes), inputs=[], outputs=outputs)
 
